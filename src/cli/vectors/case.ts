@@ -17,6 +17,8 @@ export interface VectorCase {
 
 /** What a family may look at besides the case: the other files of the same folder. */
 export interface VectorContext {
+  /** Verify engine that the run asks for; undefined = the default one. */
+  readonly engine?: string;
   /** All cases of another file of the folder, e.g. `wallets.json`. Throws when the file is missing. */
   cases(file: string): readonly VectorCase[];
   /** The case of that name in that file. Throws when it is missing. */

@@ -129,12 +129,29 @@ export class ByteReader {
     throw new DecodeError('BADLEAD', field, start);
   }
 
+  /**
+   * Unsigned IxiVarInt as a number without a detour over bigint: every length and count of every message
+   * comes through here. Above 2^53 the result is inexact, but larger than any limit it is compared with.
+   */
+  #uvarNumber(field: string): number {
+    const start = this.#at;
+    const lead = this.u8(field);
+    if (lead <= 0xf7) return lead;
+    if (lead === 0xfc) return this.u16(field);
+    if (lead === 0xfd) return this.u32(field);
+    if (lead === 0xfe) {
+      const at = this.#take(8, field);
+      return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 0x1_0000_0000;
+    }
+    throw new DecodeError('BADLEAD', field, start);
+  }
+
   /** Unsigned IxiVarInt that must fit `max` (default 2^31−1, 01 §2.6): lengths, counts, enumerations. */
   uvarInt(field: string, max: number = INT32_MAX): number {
     const start = this.#at;
-    const v = this.uvar(field);
-    if (v > BigInt(max)) throw new DecodeError('RANGE', field, start);
-    return Number(v);
+    const v = this.#uvarNumber(field);
+    if (v > max) throw new DecodeError('RANGE', field, start);
+    return v;
   }
 
   /** Signed IxiVarInt that must lie in 0…`max`. */
@@ -165,9 +182,9 @@ export class ByteReader {
    */
   vb(field: string, max: number = INT32_MAX): Uint8Array {
     const start = this.#at;
-    const n = this.uvar(field);
-    if (n > BigInt(max)) throw new DecodeError('TOOLONG', field, start, `${n} > ${max}`);
-    return this.raw(Number(n), field);
+    const n = this.#uvarNumber(field);
+    if (n > max) throw new DecodeError('TOOLONG', field, start, `${n} > ${max}`);
+    return this.raw(n, field);
   }
 
   /** `ixibytes` (01 §3.1): as {@link vb}, zero length is absent. */
@@ -199,9 +216,19 @@ export class ByteReader {
     return this.raw(n, field);
   }
 
-  /** `netstr` as text. Malformed UTF-8 becomes U+FFFD, as in the reference (01 §4.2). */
-  netstr(field: string): string {
-    return utf8.decode(this.netstrBytes(field));
+  /**
+   * `netstr` as text of at most `charsMax` UTF-16 code units, the unit every length rule of the protocol
+   * counts in. Malformed UTF-8 becomes U+FFFD, as in the reference (01 §4.2).
+   */
+  netstr(field: string, charsMax: number = INT32_MAX): string {
+    const start = this.#at;
+    const bytes = this.netstrBytes(field);
+    // A code unit takes at most three bytes, so the long ones need not be decoded to be refused.
+    if (bytes.length <= 3 * charsMax) {
+      const text = utf8.decode(bytes);
+      if (text.length <= charsMax) return text;
+    }
+    throw new DecodeError('TOOLONG', field, start, `more than ${charsMax} characters`);
   }
 
   /** `char` (01 §4.3), strict: one ASCII character. */

@@ -82,6 +82,12 @@ export class ByteWriter {
 
   /** Canonical IxiVarInt, signed or unsigned: both encoders agree (docs/protocol/01 §2.2). */
   var(v: bigint | number): this {
+    // Lengths and counts: no bigint for what is a byte, a u16 or a u32 anyway.
+    if (typeof v === 'number' && v >= 0 && v <= 0xffff_ffff) {
+      if (!Number.isInteger(v)) throw new RangeError(`${v} is no integer`);
+      if (v <= 0xf7) return this.u8(v);
+      return v <= 0xffff ? this.u8(0xfc).u16(v) : this.u8(0xfd).u32(v);
+    }
     const n = BigInt(v);
     const neg = n < 0n;
     const m = neg ? -n : n;

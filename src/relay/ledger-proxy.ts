@@ -1,0 +1,279 @@
+import type { Clock, Timer } from '../clock/index.js';
+import type { Counters } from '../counters/index.js';
+import { bytesKey, Code, concatBytes } from '../wire/index.js';
+import {
+  balanceCacheMs,
+  headerRequestBytesMax,
+  headerRequestSeconds,
+  ledgerRequestBytesMax,
+  ledgerRequestSeconds,
+  ledgerRetryMs,
+  type RelayLimits,
+} from './limits.js';
+
+/** The part of a connection the proxy needs. */
+export interface ProxyPeer {
+  readonly id: number;
+  readonly isOpen: boolean;
+  send(code: number, payload: Uint8Array, priority?: 'high' | 'normal' | 'low'): boolean;
+}
+
+/** One client waiting for an answer. */
+interface Asker {
+  readonly peer: ProxyPeer;
+  /** Whether code 49 carried a mode: decides how transactions are handed on (docs/protocol/09 §7.4). */
+  readonly withMode: boolean;
+}
+
+interface Pending {
+  readonly code: number;
+  readonly key: string;
+  readonly payload: Uint8Array;
+  /** What distinguishes requests whose answers look alike (the mode of code 49, the record key of 43). */
+  readonly variant: string;
+  readonly askers: Asker[];
+  /** Ids of the ledger connections the question went to: only they may answer. */
+  readonly asked: Set<number>;
+  readonly timers: Timer[];
+}
+
+export interface Question {
+  readonly code: number;
+  /** What the answer can be matched by. */
+  readonly key: Uint8Array;
+  /** Requests with equal keys but different variants must not be open together (09 §13). */
+  readonly variant?: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly withMode?: boolean;
+}
+
+export interface LedgerProxyOptions {
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly limits: Pick<RelayLimits, 'ledgerRequestsMax' | 'ledgerRequestsPerClientMax'>;
+  /** Ledger connections that completed their handshake, in the order they should be asked. */
+  upstreams(): readonly ProxyPeer[];
+}
+
+/**
+ * Passes clients' questions to ledger nodes and the answers back, in the strict form of docs/protocol/09 §13:
+ * equal questions are asked once, one ledger node at a time with a second and third after silence, an answer
+ * counts only from a connection the question was sent to, every entry has its own timer, and both the table
+ * and each client's share of it are bounded.
+ */
+export class LedgerProxy {
+  /** Open questions by code and key, the one in flight first; others of the same key wait behind it. */
+  readonly #pending = new Map<string, Pending[]>();
+  readonly #perClient = new Map<number, number>();
+  readonly #balances = new Map<string, { payload: Uint8Array; untilMs: number }>();
+  #size = 0;
+
+  constructor(private readonly options: LedgerProxyOptions) {}
+
+  /** Questions open or waiting. */
+  get size(): number {
+    return this.#size;
+  }
+
+  #count(result: string): void {
+    this.options.counters
+      .counter('ixian_ledger_requests_total', 'Client questions to the ledger by result', { result })
+      .add();
+  }
+
+  #id(code: number, key: Uint8Array): string {
+    return `${code}:${bytesKey(key)}`;
+  }
+
+  /** A client asks. False when the question was refused (too large, too many open). */
+  ask(peer: ProxyPeer, q: Question): boolean {
+    const { limits, clock } = this.options;
+    const most = q.code === Code.getBlockHeaders4 ? headerRequestBytesMax : ledgerRequestBytesMax;
+    if (q.payload.length > most) {
+      this.#count('too_large');
+      return false;
+    }
+    if (q.code === Code.getBalance2) {
+      const hit = this.#balances.get(bytesKey(q.key));
+      if (hit !== undefined && hit.untilMs > clock.nowMs()) {
+        this.#count('cached');
+        return peer.send(Code.balance2, hit.payload, 'high');
+      }
+    }
+    const open = this.#perClient.get(peer.id) ?? 0;
+    if (open >= limits.ledgerRequestsPerClientMax) {
+      this.#count('client_limit');
+      return false;
+    }
+    const id = this.#id(q.code, q.key);
+    const variant = bytesKey(q.variant ?? new Uint8Array(0));
+    const list = this.#pending.get(id) ?? [];
+    const asker: Asker = { peer, withMode: q.withMode ?? false };
+    const same = list.find((p) => p.variant === variant);
+    if (same !== undefined) {
+      if (same.askers.some((a) => a.peer.id === peer.id)) return true;
+      same.askers.push(asker);
+      this.#perClient.set(peer.id, open + 1);
+      this.#count('joined');
+      return true;
+    }
+    if (this.#size >= limits.ledgerRequestsMax) this.#evictOldest();
+    const entry: Pending = {
+      code: q.code,
+      key: id,
+      // The frame buffer is reused by the reader: what outlives the call must be a copy.
+      payload: q.payload.slice(),
+      variant,
+      askers: [asker],
+      asked: new Set(),
+      timers: [],
+    };
+    list.push(entry);
+    this.#pending.set(id, list);
+    this.#size++;
+    this.#perClient.set(peer.id, open + 1);
+    if (list.length === 1) this.#start(entry);
+    return true;
+  }
+
+  #start(entry: Pending): void {
+    const { clock } = this.options;
+    const seconds = entry.code === Code.getBlockHeaders4 ? headerRequestSeconds : ledgerRequestSeconds;
+    this.#askNext(entry);
+    entry.timers.push(
+      clock.after(ledgerRetryMs, () => this.#askNext(entry)),
+      clock.after(2 * ledgerRetryMs, () => this.#askNext(entry)),
+      clock.after(seconds * 1000, () => {
+        this.#count('timeout');
+        this.#finish(entry);
+      }),
+    );
+  }
+
+  #askNext(entry: Pending): void {
+    const next = this.options.upstreams().find((u) => u.isOpen && !entry.asked.has(u.id));
+    if (next === undefined) return;
+    entry.asked.add(next.id);
+    next.send(entry.code, entry.payload, 'normal');
+    this.#count('forwarded');
+  }
+
+  #finish(entry: Pending): void {
+    for (const t of entry.timers) t.cancel();
+    for (const a of entry.askers) {
+      const n = (this.#perClient.get(a.peer.id) ?? 1) - 1;
+      if (n <= 0) this.#perClient.delete(a.peer.id);
+      else this.#perClient.set(a.peer.id, n);
+    }
+    const list = this.#pending.get(entry.key);
+    if (list === undefined) return;
+    const i = list.indexOf(entry);
+    if (i < 0) return;
+    list.splice(i, 1);
+    this.#size--;
+    if (list.length === 0) this.#pending.delete(entry.key);
+    else if (i === 0) this.#start(list[0]!);
+  }
+
+  #evictOldest(): void {
+    const first = this.#pending.values().next().value as Pending[] | undefined;
+    const oldest = first?.[first.length - 1];
+    if (oldest === undefined) return;
+    this.#count('evicted');
+    this.#finish(oldest);
+  }
+
+  /** The question in flight under that key that was put to that upstream, if any. */
+  #inFlight(code: number, key: Uint8Array, upstream: ProxyPeer): Pending | null {
+    const entry = this.#pending.get(this.#id(code, key))?.[0];
+    return entry?.asked.has(upstream.id) ? entry : null;
+  }
+
+  /** Whether an answer with this key from that connection was asked for. */
+  expects(code: number, key: Uint8Array, upstream: ProxyPeer): boolean {
+    return this.#inFlight(code, key, upstream) !== null;
+  }
+
+  /**
+   * Final answer to a question: goes to everyone who asked. False when nobody asked that connection for it,
+   * in which case nothing was sent and nothing changed.
+   */
+  answer(code: number, key: Uint8Array, upstream: ProxyPeer, answerCode: number, payload: Uint8Array): boolean {
+    const entry = this.#inFlight(code, key, upstream);
+    if (entry === null) {
+      this.#count('unasked_answer');
+      return false;
+    }
+    for (const a of entry.askers) if (a.peer.isOpen) a.peer.send(answerCode, payload, 'high');
+    if (code === Code.getBalance2) this.#cacheBalance(key, payload);
+    this.#count('answered');
+    this.#finish(entry);
+    return true;
+  }
+
+  /**
+   * A message that belongs to a question still open (transactions and proofs sent before the headers of code
+   * 50): handed to `each` per waiting client. False when it was not asked for.
+   */
+  side(
+    code: number,
+    key: Uint8Array,
+    upstream: ProxyPeer,
+    each: (peer: ProxyPeer, withMode: boolean) => void,
+  ): boolean {
+    const entry = this.#inFlight(code, key, upstream);
+    if (entry === null) {
+      this.#count('unasked_answer');
+      return false;
+    }
+    for (const a of entry.askers) if (a.peer.isOpen) each(a.peer, a.withMode);
+    return true;
+  }
+
+  /** The first open question of this code put to that upstream, for answers that carry no key of their own. */
+  firstOpen(code: number, upstream: ProxyPeer): Uint8Array | null {
+    const prefix = `${code}:`;
+    for (const [id, list] of this.#pending)
+      if (id.startsWith(prefix) && list[0]!.asked.has(upstream.id)) return list[0]!.payload;
+    return null;
+  }
+
+  #cacheBalance(key: Uint8Array, payload: Uint8Array): void {
+    const { clock, limits } = this.options;
+    if (this.#balances.size >= limits.ledgerRequestsMax)
+      this.#balances.delete(this.#balances.keys().next().value!);
+    this.#balances.set(bytesKey(key), {
+      payload: concatBytes(payload),
+      untilMs: clock.nowMs() + balanceCacheMs,
+    });
+  }
+
+  /** A client's connection ended: it waits for nothing any more, and questions only it asked are dropped. */
+  dropClient(peerId: number): void {
+    if (!this.#perClient.has(peerId)) return;
+    for (const list of [...this.#pending.values()])
+      for (const entry of [...list]) {
+        const i = entry.askers.findIndex((a) => a.peer.id === peerId);
+        if (i < 0) continue;
+        entry.askers.splice(i, 1);
+        if (entry.askers.length === 0) this.#finish(entry);
+      }
+    this.#perClient.delete(peerId);
+  }
+
+  /** A ledger connection ended: what was asked of it is asked elsewhere at once. */
+  dropUpstream(peerId: number): void {
+    for (const list of this.#pending.values()) {
+      const entry = list[0]!;
+      if (entry.asked.delete(peerId)) this.#askNext(entry);
+    }
+  }
+
+  close(): void {
+    for (const list of [...this.#pending.values()])
+      for (const entry of list) for (const t of entry.timers) t.cancel();
+    this.#pending.clear();
+    this.#perClient.clear();
+    this.#size = 0;
+  }
+}

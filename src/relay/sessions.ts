@@ -1,0 +1,106 @@
+/** How a connection showed that it holds the key of the wallet it claims (docs/protocol/07 §9.1). */
+export type Proof =
+  /** Not at all: it may look things up, but is no session of the wallet. */
+  | 'none'
+  /** Its hello signature verified. Replayable, so it yields to a stronger proof from elsewhere. */
+  | 'signature'
+  /** It delivered a keep-alive newer than any known, or answered a challenge of this relay. */
+  | 'key';
+
+/** What the table needs of a connection. */
+export interface SessionPeer {
+  readonly id: number;
+  /** Source address as seen by this relay, without the port. */
+  readonly sourceAddress: string;
+}
+
+interface Entry<P> {
+  readonly peer: P;
+  proof: Proof;
+  /** Order of arrival: among connections with replayable proofs the first source address counts. */
+  readonly order: number;
+}
+
+const NOBODY: readonly never[] = [];
+
+/**
+ * Which connections receive a wallet's messages. A connection without proof is never in the answer; one whose
+ * hello signature verified is, unless a connection from another source address gave the stronger proof, or an
+ * earlier one from elsewhere gave the same. Nothing a newcomer does takes a message away from a session that
+ * proved the key (docs/protocol/07 §9.1, strict).
+ */
+export class SessionTable<P extends SessionPeer> {
+  /** All connections that claim a wallet, by wallet key, in order of arrival. */
+  readonly #claims = new Map<string, Entry<P>[]>();
+  /** The receivers of each wallet, recomputed when its claims change: forwarding is a lookup. */
+  readonly #receivers = new Map<string, readonly P[]>();
+  #order = 0;
+  #sessions = 0;
+
+  /** Connections that receive messages. */
+  get sessions(): number {
+    return this.#sessions;
+  }
+
+  /** Wallets with at least one receiving connection. */
+  get wallets(): number {
+    return this.#receivers.size;
+  }
+
+  /** Who receives this wallet's messages; empty when nobody does. `key` = bytesKey(wallet). */
+  receivers(key: string): readonly P[] {
+    return this.#receivers.get(key) ?? NOBODY;
+  }
+
+  add(key: string, peer: P, proof: Proof): void {
+    const list = this.#claims.get(key) ?? [];
+    list.push({ peer, proof, order: this.#order++ });
+    this.#claims.set(key, list);
+    this.#recompute(key, list);
+  }
+
+  /** Raises the proof of a connection; a weaker one than it has changes nothing. */
+  prove(key: string, peerId: number, proof: 'signature' | 'key'): void {
+    const list = this.#claims.get(key);
+    const e = list?.find((x) => x.peer.id === peerId);
+    if (list === undefined || e === undefined || e.proof === 'key' || e.proof === proof) return;
+    e.proof = proof;
+    this.#recompute(key, list);
+  }
+
+  proofOf(key: string, peerId: number): Proof | null {
+    return this.#claims.get(key)?.find((x) => x.peer.id === peerId)?.proof ?? null;
+  }
+
+  remove(key: string, peerId: number): void {
+    const list = this.#claims.get(key);
+    if (list === undefined) return;
+    const i = list.findIndex((x) => x.peer.id === peerId);
+    if (i < 0) return;
+    list.splice(i, 1);
+    if (list.length === 0) this.#claims.delete(key);
+    this.#recompute(key, list);
+  }
+
+  #recompute(key: string, list: readonly Entry<P>[]): void {
+    const strong = list.filter((e) => e.proof === 'key');
+    const weak = list.filter((e) => e.proof === 'signature');
+    const firstWeak = weak[0]?.peer.sourceAddress;
+    const admitted = [
+      ...strong,
+      ...weak.filter((w) =>
+        strong.length === 0
+          ? w.peer.sourceAddress === firstWeak
+          : strong.every((s) => s.peer.sourceAddress === w.peer.sourceAddress),
+      ),
+    ].sort((a, b) => a.order - b.order);
+    this.#sessions -= this.#receivers.get(key)?.length ?? 0;
+    this.#sessions += admitted.length;
+    if (admitted.length === 0) this.#receivers.delete(key);
+    else
+      this.#receivers.set(
+        key,
+        admitted.map((e) => e.peer),
+      );
+  }
+}

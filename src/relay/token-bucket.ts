@@ -1,0 +1,28 @@
+/**
+ * A token bucket: `rate` tokens a second up to `burst`. Refilled on use, so an idle one costs nothing.
+ * Time comes from the caller in milliseconds, so that a replay or a test decides it.
+ */
+export class TokenBucket {
+  #tokens: number;
+  #atMs: number;
+
+  constructor(
+    private readonly ratePerSecond: number,
+    private readonly burst: number,
+    nowMs: number,
+  ) {
+    this.#tokens = burst;
+    this.#atMs = nowMs;
+  }
+
+  /** Takes `n` tokens; false (and nothing taken) when there are not enough. */
+  take(nowMs: number, n = 1): boolean {
+    // A clock stepped back must not freeze the bucket: no negative elapsed time.
+    const elapsed = Math.max(0, nowMs - this.#atMs);
+    this.#atMs = nowMs;
+    this.#tokens = Math.min(this.burst, this.#tokens + (elapsed * this.ratePerSecond) / 1000);
+    if (this.#tokens < n) return false;
+    this.#tokens -= n;
+    return true;
+  }
+}

@@ -1,0 +1,78 @@
+import type { Transport, TransportListener } from '../transport.js';
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD' | 'OPTIONS';
+
+/** One request, body read completely. */
+export interface HttpRequest {
+  readonly method: HttpMethod;
+  /** Path without query, percent-encoding as sent. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Value of a header by lower-case name, `''` when absent. */
+  header(name: string): string;
+  /** The client, behind trusted proxies resolved (see {@link HttpServerOptions.trustedProxies}). */
+  readonly remoteAddress: string;
+  /** Empty for methods without one. */
+  readonly body: Uint8Array;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+
+export interface RouteOptions {
+  /** `open`: `Access-Control-Allow-Origin: *` on every answer, and preflights are answered. */
+  readonly cors?: 'open' | 'none';
+  /** Larger bodies get 413. */
+  readonly bodyBytesMax?: number;
+}
+
+export interface WebSocketRoute {
+  /** Every upgraded connection. Its {@link Transport.start} must be called in the same turn or later. */
+  onConnection(transport: Transport, request: UpgradeRequest): void;
+  /** Refuses the upgrade with this answer; null lets it through. */
+  refuse?(request: UpgradeRequest): HttpResponse | null;
+  /** Larger messages end the connection. */
+  readonly messageBytesMax?: number;
+  /** Text messages are refused unless this is true (docs/websocket.md). */
+  readonly textAllowed?: boolean;
+}
+
+export interface UpgradeRequest {
+  readonly path: string;
+  readonly query: URLSearchParams;
+  header(name: string): string;
+  readonly remoteAddress: string;
+}
+
+export interface TlsOptions {
+  /** PEM file with the certificate chain. */
+  readonly certFile: string;
+  /** PEM file with its private key. */
+  readonly keyFile: string;
+}
+
+export interface HttpServerOptions {
+  readonly tls?: TlsOptions | null;
+  /**
+   * CIDR list of reverse proxies whose `X-Forwarded-For` or `Forwarded` header names the real client. From
+   * anyone else these headers are ignored.
+   */
+  readonly trustedProxies?: readonly string[];
+}
+
+/** HTTP and WebSocket server: one interface, two implementations. Routes are set before `listen`. */
+export interface HttpServer {
+  readonly engine: 'uws' | 'node';
+  /** `path` is exact, or a prefix when it ends in `/*`. The longest match wins. */
+  route(method: HttpMethod, path: string, handler: HttpHandler, options?: RouteOptions): void;
+  websocket(path: string, route: WebSocketRoute): void;
+  /** Binds exclusively: a port in use is an error, never shared. */
+  listen(options: { host: string; port: number }): Promise<TransportListener>;
+  /** Stops accepting and ends every connection. */
+  close(): Promise<void>;
+}

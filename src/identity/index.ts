@@ -1,6 +1,10 @@
 export * from './address.js';
+export * from './aes.js';
+export * from './agreement.js';
 export { base58CharsMax, base58Decode, base58Encode } from './base58.js';
+export * from './chacha.js';
 export * from './hash.js';
+export * from './password.js';
 export * from './rsa-key.js';
 export { randomBytes, wipe } from './runtime.js';
 export * from './signer.js';

@@ -214,13 +214,26 @@ export function isConsistentPrivateKey(key: RsaPrivateKey): boolean {
   );
 }
 
+/** JSON Web Key of a public key, numbers in base64url. */
+export type RsaPublicJwk = { kty: 'RSA'; n: string; e: string };
+
+/** JSON Web Key with every private number. */
+export type RsaPrivateJwk = RsaPublicJwk & {
+  d: string;
+  p: string;
+  q: string;
+  dp: string;
+  dq: string;
+  qi: string;
+};
+
 /** Public key as a JSON Web Key, the form every engine can import. */
-export function publicKeyToJwk(key: Pick<RsaPublicKey, 'n' | 'e'>): JsonWebKey {
+export function publicKeyToJwk(key: Pick<RsaPublicKey, 'n' | 'e'>): RsaPublicJwk {
   return { kty: 'RSA', n: base64UrlEncode(key.n), e: base64UrlEncode(key.e) };
 }
 
 /** Private key as a JSON Web Key. Secret: keep it short-lived. */
-export function privateKeyToJwk(key: RsaPrivateKey): JsonWebKey {
+export function privateKeyToJwk(key: RsaPrivateKey): RsaPrivateJwk {
   return {
     ...publicKeyToJwk(key),
     d: base64UrlEncode(key.d),
@@ -233,9 +246,13 @@ export function privateKeyToJwk(key: RsaPrivateKey): JsonWebKey {
 }
 
 /** Serialized private key from a JSON Web Key with all CRT members. Throws DecodeError when one is missing. */
-export function privateKeyFromJwk(jwk: JsonWebKey, addressVersion: number): Uint8Array {
+export function privateKeyFromJwk(
+  jwk: Partial<Record<keyof RsaPrivateJwk, unknown>>,
+  addressVersion: number,
+): Uint8Array {
   const member = (name: 'n' | 'e' | 'd' | 'p' | 'q' | 'dp' | 'dq' | 'qi'): Uint8Array => {
-    const b = base64Decode(jwk[name] ?? '');
+    const text = jwk[name];
+    const b = typeof text === 'string' ? base64Decode(text) : null;
     if (b === null || b.length === 0) throw new DecodeError('FORMAT', `jwk.${name}`, 0);
     return b;
   };

@@ -198,7 +198,13 @@ export class LedgerProxy {
    * Final answer to a question: goes to everyone who asked. False when nobody asked that connection for it,
    * in which case nothing was sent and nothing changed.
    */
-  answer(code: number, key: Uint8Array, upstream: ProxyPeer, answerCode: number, payload: Uint8Array): boolean {
+  answer(
+    code: number,
+    key: Uint8Array,
+    upstream: ProxyPeer,
+    answerCode: number,
+    payload: Uint8Array,
+  ): boolean {
     const entry = this.#inFlight(code, key, upstream);
     if (entry === null) {
       this.#count('unasked_answer');

@@ -117,7 +117,9 @@ export class PeerStorage {
     const lines = this.#entries
       .filter((e) => e.wallet !== null)
       .map((e) =>
-        [e.host, addressText(e.wallet!), e.lastSeen, e.lastConnectAttempt, e.lastConnected, e.rating].join(';'),
+        [e.host, addressText(e.wallet!), e.lastSeen, e.lastConnectAttempt, e.lastConnected, e.rating].join(
+          ';',
+        ),
       );
     return lines.length < peerFileEntriesMin ? null : `${lines.join('\n')}\n`;
   }

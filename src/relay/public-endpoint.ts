@@ -1,4 +1,4 @@
-import { isIpv4Text } from '../link/index.js';
+import { isIpv4 } from '../link/index.js';
 
 /** Voices that must agree before a reported address is believed (03 §5.4, strict). */
 export const endpointVotesMin = 2;
@@ -42,7 +42,7 @@ export class PublicEndpoint {
    * Returns true when the own address changed.
    */
   vote(reporter: string, reportedIp: string): boolean {
-    if (this.#forced || !isIpv4Text(reportedIp)) return false;
+    if (this.#forced || !isIpv4(reportedIp)) return false;
     this.#votes.set(reporter, reportedIp);
     // A bounded memory: the newest voices count.
     if (this.#votes.size > 16) this.#votes.delete(this.#votes.keys().next().value!);

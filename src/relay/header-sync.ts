@@ -1,0 +1,113 @@
+import type { Clock, Timer } from '../clock/index.js';
+import type { Counters } from '../counters/index.js';
+import { Code } from '../wire/index.js';
+import type { RelayPeer } from './peer.js';
+
+/** Headers asked for at once (docs/protocol/09 §2). */
+export const headersPerRequest = 250;
+/** Without any header activity for this long the next ones are asked for anyway (09 §2). */
+export const headerPollMs = 30_000;
+/** Silence is the normal answer for "nothing newer" (09 §1): after this long another peer may be asked. */
+export const headerAnswerMs = 5_000;
+
+/** Outcome of taking one answer. */
+export interface HeaderProgress {
+  /** Headers appended. */
+  readonly appended: number;
+  /** The first header did not chain to our tip: this peer and we are on different branches. */
+  readonly mismatch: boolean;
+}
+
+export interface HeaderSyncOptions {
+  readonly clock: Clock;
+  readonly counters: Counters;
+  /** Height of the own chain. */
+  height(): number;
+  /** Ledger nodes to ask, handshaken. */
+  sources(): readonly RelayPeer[];
+  /** Takes the headers of an answer that was asked for. */
+  take(peer: RelayPeer, payload: Uint8Array): HeaderProgress;
+  /** Encodes the request. */
+  request(from: number, count: number): Uint8Array;
+  /** Branches differ: decide (with another peer's help) whether to roll back. */
+  onMismatch(peer: RelayPeer): void;
+  readonly random?: () => number;
+}
+
+/**
+ * Follows the ledger's headers: asks one ledger node at a time for what comes after the own tip, goes on at
+ * once while answers bring progress, otherwise on an announcement or every 30 s. Answers nobody asked for are
+ * ignored (docs/protocol/09 §7, §13).
+ */
+export class HeaderSync {
+  #inFlight: { peerId: number; from: number; timer: Timer } | null = null;
+  #lastActivityMs = Number.NEGATIVE_INFINITY;
+  #poll: Timer | null = null;
+  /** Announced and not yet asked for because a request was open. */
+  #wanted = false;
+
+  constructor(private readonly options: HeaderSyncOptions) {}
+
+  start(): void {
+    this.#poll = this.options.clock.every(1_000, () => {
+      if (this.options.clock.nowMs() - this.#lastActivityMs > headerPollMs) this.ask();
+    });
+  }
+
+  stop(): void {
+    this.#poll?.cancel();
+    this.#inFlight?.timer.cancel();
+    this.#inFlight = null;
+  }
+
+  /** Asks for the headers after the own tip unless a request is open. `prefer`: who announced them. */
+  ask(prefer: RelayPeer | null = null): void {
+    if (this.#inFlight !== null) {
+      this.#wanted = true;
+      return;
+    }
+    const { clock, random = Math.random } = this.options;
+    const sources = this.options.sources();
+    const peer =
+      prefer !== null && prefer.isOpen && sources.includes(prefer)
+        ? prefer
+        : sources[Math.floor(random() * sources.length)];
+    if (peer === undefined) return;
+    const from = this.options.height() + 1;
+    if (!peer.send(Code.getBlockHeaders3, this.options.request(from, headersPerRequest))) return;
+    this.#wanted = false;
+    this.#lastActivityMs = clock.nowMs();
+    this.#inFlight = {
+      peerId: peer.id,
+      from,
+      timer: clock.after(headerAnswerMs, () => {
+        this.#inFlight = null;
+        if (this.#wanted) this.ask();
+      }),
+    };
+  }
+
+  /** An answer. False when this peer was not asked: ignored. */
+  answered(peer: RelayPeer, payload: Uint8Array): boolean {
+    const open = this.#inFlight;
+    if (open === null || open.peerId !== peer.id) return false;
+    open.timer.cancel();
+    this.#inFlight = null;
+    this.#lastActivityMs = this.options.clock.nowMs();
+    const progress = this.options.take(peer, payload);
+    this.options.counters
+      .counter('ixian_headers_received_total', 'Block headers appended to the own chain')
+      .add(progress.appended);
+    if (progress.mismatch) this.options.onMismatch(peer);
+    else if (progress.appended > 0 || this.#wanted) this.ask(peer);
+    return true;
+  }
+
+  /** A ledger node left: its open request is void. */
+  dropped(peerId: number): void {
+    if (this.#inFlight?.peerId !== peerId) return;
+    this.#inFlight.timer.cancel();
+    this.#inFlight = null;
+    this.ask();
+  }
+}

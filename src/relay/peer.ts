@@ -1,0 +1,123 @@
+import type { Link, PeerInfo } from '../link/index.js';
+import { Subscriptions } from '../link/index.js';
+import { bytesKey } from '../wire/index.js';
+import type { RelayLimits } from './limits.js';
+import { TokenBucket } from './token-bucket.js';
+
+/** Which of the relay's roles a connection plays. */
+export type PeerRole =
+  /** Dialled by the manager of ledger nodes: questions go there. */
+  | 'ledger'
+  /** Dialled as a neighbour of a sector. */
+  | 'sector'
+  /** Dialled us. */
+  | 'inbound';
+
+/**
+ * One connection that completed its handshake, with what the relay keeps about it: its buckets, its
+ * subscriptions, the height it announced. All of it goes with the connection.
+ */
+export class RelayPeer {
+  readonly id: number;
+  /** Map key of the wallet it claims. */
+  readonly walletKey: string;
+  readonly nodeType: string;
+  /** Source address as this relay sees it. */
+  readonly sourceAddress: string;
+  readonly info: PeerInfo;
+  readonly subscriptions: Subscriptions;
+  /** Highest block it named; 0 = unknown (docs/protocol/09 §12). */
+  height: number;
+  readonly requests: TokenBucket;
+  readonly messages: TokenBucket;
+
+  constructor(
+    readonly link: Link,
+    readonly role: PeerRole,
+    limits: RelayLimits,
+    nowMs: number,
+  ) {
+    const info = link.peer;
+    if (info === null) throw new TypeError('the handshake of this link is not complete');
+    this.id = link.id;
+    this.info = info;
+    this.walletKey = bytesKey(info.address);
+    this.nodeType = info.nodeType;
+    this.sourceAddress = info.observedIp;
+    this.height = info.lastBlock?.number ?? 0;
+    this.subscriptions = new Subscriptions({ itemsMax: limits.subscribedAddressesMax });
+    this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestsBurst, nowMs);
+    this.messages = new TokenBucket(
+      info.verified === 'none' ? limits.unprovenMessagesPerSecond : limits.messagesPerSecond,
+      limits.messagesBurst,
+      nowMs,
+    );
+  }
+
+  get isOpen(): boolean {
+    return this.link.isOpen;
+  }
+
+  get isLedger(): boolean {
+    return this.nodeType === 'M' || this.nodeType === 'H';
+  }
+
+  get isRelay(): boolean {
+    return this.nodeType === 'R';
+  }
+
+  get isClient(): boolean {
+    return this.nodeType === 'C';
+  }
+
+  get isInbound(): boolean {
+    return this.role === 'inbound';
+  }
+
+  send(code: number, payload: Uint8Array, priority?: 'high' | 'normal' | 'low'): boolean {
+    return this.link.send(code, payload, priority);
+  }
+}
+
+/** All connections that completed their handshake, findable by id, wallet and kind. */
+export class PeerSet {
+  readonly #byId = new Map<number, RelayPeer>();
+  readonly #byWallet = new Map<string, RelayPeer[]>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  add(peer: RelayPeer): void {
+    this.#byId.set(peer.id, peer);
+    const list = this.#byWallet.get(peer.walletKey);
+    if (list === undefined) this.#byWallet.set(peer.walletKey, [peer]);
+    else list.push(peer);
+  }
+
+  remove(peer: RelayPeer): void {
+    if (!this.#byId.delete(peer.id)) return;
+    const list = this.#byWallet.get(peer.walletKey)!;
+    list.splice(list.indexOf(peer), 1);
+    if (list.length === 0) this.#byWallet.delete(peer.walletKey);
+  }
+
+  get(id: number): RelayPeer | null {
+    return this.#byId.get(id) ?? null;
+  }
+
+  byWallet(walletKey: string): readonly RelayPeer[] {
+    return this.#byWallet.get(walletKey) ?? [];
+  }
+
+  all(): IterableIterator<RelayPeer> {
+    return this.#byId.values();
+  }
+
+  /** Open connections of which `keep` is true, in order of arrival. */
+  filter(keep: (peer: RelayPeer) => boolean): RelayPeer[] {
+    const out: RelayPeer[] = [];
+    for (const p of this.#byId.values()) if (p.isOpen && keep(p)) out.push(p);
+    return out;
+  }
+}

@@ -1,5 +1,4 @@
-import { DecodeError } from '../wire/errors.js';
-import { ByteReader } from '../wire/reader.js';
+import { ByteReader, DecodeError } from '../wire/index.js';
 
 /**
  * What a relay needs of an `s2data` payload (docs/protocol/07 §9.1), read in place: nothing is copied or

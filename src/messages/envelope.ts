@@ -1,3 +1,4 @@
+import { addressFromKey } from '../identity/index.js';
 import { ByteReader, DecodeError } from '../wire/index.js';
 
 /**
@@ -12,19 +13,15 @@ export interface Envelope {
   /** 0 error, 1 info, 2 data; other numbers pass unvalidated. */
   readonly type: number;
   readonly encryptionType: number;
-  readonly sender: EnvelopeParty | null;
-  readonly recipient: EnvelopeParty | null;
+  /** Raw address, 33 or 45 bytes without checksum: a view; null where the field is empty. */
+  readonly sender: Uint8Array | null;
+  readonly recipient: Uint8Array | null;
 }
-
-/** A party as a relay sees it: the raw address, or a public key that stands in its place (07 §2, quirk). */
-export type EnvelopeParty =
-  | { readonly address: Uint8Array; readonly key: null }
-  | { readonly address: null; readonly key: Uint8Array };
 
 /** Longest message id a relay or client takes (07 §3.6 recommendation; bots use up to 46). */
 export const messageIdBytesMax = 64;
 
-/** Longest key that may stand in place of an address (02 §3.1: lengths 49…1023). */
+/** Longest key that may stand in place of an address (07 §2 quirk, 02 §3.1: lengths 49…1023). */
 const partyKeyBytesMax = 1023;
 
 /**
@@ -41,12 +38,9 @@ export function envelopeOf(payload: Uint8Array): Envelope {
   return r.peek('version') === 0 ? envelopeV0(r) : envelopeV1(r);
 }
 
-/**
- * Just the raw recipient address (33 or 45 bytes, a view without checksum), null where the field is empty.
- * A public key in its place gives null too: no reference node emits one. Checks as {@link envelopeOf}.
- */
+/** Just the raw recipient address, null where the field is empty. Checks as {@link envelopeOf}. */
 export function recipientOf(payload: Uint8Array): Uint8Array | null {
-  return envelopeOf(payload).recipient?.address ?? null;
+  return envelopeOf(payload).recipient;
 }
 
 function envelopeV1(r: ByteReader): Envelope {
@@ -85,19 +79,20 @@ function idOf(r: ByteReader, id: Uint8Array | null): Uint8Array {
   return id;
 }
 
-function party(r: ByteReader, bytes: Uint8Array | null, field: string): EnvelopeParty | null {
+function party(r: ByteReader, bytes: Uint8Array | null, field: string): Uint8Array | null {
   if (bytes === null || bytes.length === 0) return null;
   const size = bytes.length;
   // Length and version byte must agree (02 §3.1, Strict).
   const version = bytes[0]!;
   if (size === 33 || size === 36) {
     if (version !== 0) r.fail('FORMAT', field, 'address version');
-    return { address: bytes.subarray(0, 33), key: null };
+    return bytes.subarray(0, 33);
   }
   if (size === 45 || size === 48) {
     if (version !== 1 && version !== 2) r.fail('FORMAT', field, 'address version');
-    return { address: bytes.subarray(0, 45), key: null };
+    return bytes.subarray(0, 45);
   }
-  if (size > 48 && (size === 523 || version <= 2)) return { address: null, key: bytes };
+  // No reference node puts a key here, so this copy and hash cost nothing in practice.
+  if (size > 48) return addressFromKey(bytes);
   return r.fail('FORMAT', field, `${size} bytes`);
 }

@@ -1,6 +1,13 @@
 import { randomBytes } from '../identity/index.js';
+import { bytesEqual } from '../wire/index.js';
 import type { RandomSource } from './encryption.js';
-import { MessageType, messageIdBytes, type StreamMessage, streamMessage } from './stream-message.js';
+import {
+  encodeStreamMessage,
+  messageIdBytes,
+  type StreamMessage,
+  StreamMessageType,
+  streamMessage,
+} from './stream-message.js';
 
 /** What a relay answers when it cannot deliver (docs/protocol/07 §9.3). */
 export interface RelayErrorFields {
@@ -11,7 +18,7 @@ export interface RelayErrorFields {
   /** Sender of the failed message: becomes the error's recipient. */
   readonly failedSender: Uint8Array | null;
   /** The relay's network time, seconds. */
-  readonly timestamp: bigint;
+  readonly timestamp: bigint | number;
 }
 
 /** The error message: version 0, unsigned, `data` naming the failed message. */
@@ -20,12 +27,17 @@ export function relayError(fields: RelayErrorFields, random: RandomSource = rand
   return streamMessage({
     version: 0,
     id: random(messageIdBytes),
-    type: MessageType.error,
+    type: StreamMessageType.error,
     sender: fields.failedRecipient,
     recipient: fields.failedSender,
     data: fields.failedId,
-    timestamp: fields.timestamp,
+    timestamp: BigInt(fields.timestamp),
   });
+}
+
+/** {@link relayError} as the payload of an `s2data` frame. */
+export function encodeRelayError(fields: RelayErrorFields, random: RandomSource = randomBytes): Uint8Array {
+  return encodeStreamMessage(relayError(fields, random));
 }
 
 /** An incoming relay error as a client judges it. */
@@ -41,8 +53,8 @@ export interface RelayErrorNotice {
  * sent there recently.
  */
 export function relayErrorOf(m: StreamMessage, self: Uint8Array): RelayErrorNotice | null {
-  if (m.type !== MessageType.error || m.data === null || m.sender === null || m.recipient === null)
+  if (m.type !== StreamMessageType.error || m.data === null || m.sender === null || m.recipient === null)
     return null;
-  if (m.recipient.length !== self.length || !m.recipient.every((b, i) => b === self[i])) return null;
+  if (!bytesEqual(m.recipient, self)) return null;
   return { contact: m.sender, failedId: m.data };
 }

@@ -11,7 +11,7 @@ import { ByteReader, ByteWriter, DecodeError } from '../wire/index.js';
 import type { RandomSource } from './encryption.js';
 
 /** `type` of a StreamMessage (docs/protocol/07 §3.1). */
-export const MessageType = { error: 0, info: 1, data: 2 } as const;
+export const StreamMessageType = { error: 0, info: 1, data: 2 } as const;
 
 /** One end-to-end message: the whole payload of an `s2data` frame (07 §3). */
 export interface StreamMessage {
@@ -52,7 +52,7 @@ export function streamMessage(
 ): StreamMessage {
   return {
     version: 1,
-    type: MessageType.data,
+    type: StreamMessageType.data,
     encryptionType: 0,
     signature: null,
     requireRcvConfirmation: true,

@@ -1,0 +1,240 @@
+import { createServer, connect as netConnect, type Socket } from 'node:net';
+import { type Clock, systemClock, type Timer } from '../../clock/index.js';
+import {
+  plainAddress,
+  type Transport,
+  type TransportCloseReason,
+  type TransportHandlers,
+  type TransportListener,
+  transportHighWaterBytes,
+  transportLingerMs,
+} from '../transport.js';
+
+/**
+ * Largest piece given to the socket at once. Node reports progress per write only, so a large frame goes in
+ * pieces: a peer that reads slowly is then told apart from one that does not read at all.
+ */
+const writeSliceBytes = 256 * 1024;
+
+/** Connections the kernel holds until we accept: a restart brings everybody back at once (03 §4.1). */
+const listenBacklog = 4096;
+
+/** A dial that led nowhere. */
+export class DialError extends Error {
+  override readonly name = 'DialError';
+  constructor(
+    /** `timeout`, or the system's error code such as `ECONNREFUSED`. */
+    readonly reason: string,
+    target: string,
+  ) {
+    super(`${target}: ${reason}`);
+  }
+}
+
+class TcpTransport implements Transport {
+  readonly kind = 'tcp';
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  #handlers: TransportHandlers | null = null;
+  /** Pieces of large frames that wait behind what the socket holds. */
+  #backlog: Uint8Array[] = [];
+  #backlogBytes = 0;
+  #blocked = false;
+  #ending = false;
+  #ended: { reason: TransportCloseReason; detail: string } | null = null;
+  #reported = false;
+  #linger: Timer | null = null;
+
+  constructor(
+    readonly socket: Socket,
+    readonly clock: Clock,
+  ) {
+    this.remoteAddress = plainAddress(socket.remoteAddress ?? '');
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = plainAddress(socket.localAddress ?? '');
+    socket.setNoDelay(true);
+    socket.on('error', (e: NodeJS.ErrnoException) => this.#over('error', e.code ?? e.message));
+    // The reference does not notice a FIN; we end at once (03 §2.3).
+    socket.on('end', () => this.#over(this.#ending ? 'local' : 'remote', ''));
+    socket.on('close', () => this.#over(this.#ending ? 'local' : 'remote', ''));
+    socket.on('drain', () => this.#drained());
+  }
+
+  get bufferedBytes(): number {
+    return this.#ended !== null ? 0 : this.socket.writableLength + this.#backlogBytes;
+  }
+
+  start(handlers: TransportHandlers): void {
+    if (this.#handlers !== null) throw new TypeError('a transport is started once');
+    this.#handlers = handlers;
+    if (this.#ended !== null) {
+      queueMicrotask(() => this.#report());
+      return;
+    }
+    this.socket.on('data', (chunk: Uint8Array) => {
+      if (this.#ended === null) handlers.data(chunk);
+    });
+    this.socket.resume();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#ended !== null || this.#ending) return false;
+    if (this.#backlogBytes > 0 || bytes.length > writeSliceBytes) this.#slice(bytes);
+    else this.socket.write(bytes);
+    if (this.bufferedBytes < transportHighWaterBytes) return true;
+    this.#blocked = true;
+    return false;
+  }
+
+  #slice(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += writeSliceBytes)
+      this.#backlog.push(bytes.subarray(at, at + writeSliceBytes));
+    this.#backlogBytes += bytes.length;
+    this.#feed();
+  }
+
+  #feed(): void {
+    // One piece at a time: several waiting ones would be merged into one system call again.
+    while (this.#backlog.length > 0 && this.socket.writableLength === 0) {
+      const piece = this.#backlog.shift()!;
+      this.#backlogBytes -= piece.length;
+      this.socket.write(piece, () => this.#drained());
+    }
+  }
+
+  #drained(): void {
+    if (this.#ended !== null) return;
+    this.#feed();
+    if (this.#ending && this.#backlog.length === 0) this.socket.end();
+    if (!this.#blocked || this.bufferedBytes >= transportHighWaterBytes) return;
+    this.#blocked = false;
+    this.#handlers?.drain();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (this.#handlers !== null) this.socket.resume();
+  }
+
+  end(): void {
+    if (this.#ending || this.#ended !== null) return;
+    this.#ending = true;
+    if (this.#backlog.length === 0) this.socket.end();
+    // What the peer still sends must be read, or its FIN would never be seen.
+    this.socket.resume();
+    this.#linger = this.clock.after(transportLingerMs, () => this.socket.destroy());
+  }
+
+  destroy(): void {
+    this.#ending = true;
+    this.socket.destroy();
+  }
+
+  #over(reason: TransportCloseReason, detail: string): void {
+    if (this.#ended !== null) return;
+    this.#ended = { reason: this.#ending ? 'local' : reason, detail };
+    this.#backlog = [];
+    this.#backlogBytes = 0;
+    this.#linger?.cancel();
+    this.socket.destroySoon();
+    if (this.#handlers !== null) this.#report();
+  }
+
+  #report(): void {
+    if (this.#reported || this.#ended === null) return;
+    this.#reported = true;
+    this.#handlers!.close(this.#ended.reason, this.#ended.detail);
+  }
+}
+
+export interface ListenTcpOptions {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Every accepted connection, not started yet. */
+  onConnection(transport: Transport): void;
+  readonly clock?: Clock;
+}
+
+/**
+ * Listens for TCP connections, without any pause between accepts (03 §4.1 Weakness).
+ *
+ * @throws the system's error when the address cannot be bound.
+ */
+export function listenTcp(options: ListenTcpOptions): Promise<TransportListener> {
+  const clock = options.clock ?? systemClock;
+  const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+    // A peer that is already gone again has no address any more and is nobody's connection.
+    if (socket.remoteAddress === undefined) socket.destroy();
+    else options.onConnection(new TcpTransport(socket, clock));
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port, backlog: listenBacklog, exclusive: true }, () => {
+      server.off('error', reject);
+      // EMFILE while accepting and the like: the listener lives on, the connection is lost.
+      server.on('error', () => undefined);
+      const at = server.address();
+      if (at === null || typeof at === 'string') throw new TypeError('not a TCP address');
+      resolve({
+        port: at.port,
+        address: at.address,
+        close: () =>
+          new Promise((done) => {
+            server.close(() => done());
+            // server.close waits for open connections, which live on by contract.
+            done();
+          }),
+      });
+    });
+  });
+}
+
+export interface DialTcpOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Source address to bind: on loopback a relay must come from the address it announces (09 §14.1). */
+  readonly localAddress?: string;
+  /** Default: the reference's connect timeout (03 §2.5). */
+  readonly timeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+const dialTimeoutMs = 5_000;
+
+/**
+ * Opens a TCP connection.
+ *
+ * @throws DialError when it is refused, unreachable or not there in time.
+ */
+export function dialTcp(options: DialTcpOptions): Promise<Transport> {
+  const clock = options.clock ?? systemClock;
+  const target = `${options.host}:${options.port}`;
+  return new Promise((resolve, reject) => {
+    const socket = netConnect({
+      host: options.host,
+      port: options.port,
+      noDelay: true,
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    });
+    const timer = clock.after(options.timeoutMs ?? dialTimeoutMs, () => fail('timeout'));
+    const fail = (reason: string): void => {
+      timer.cancel();
+      socket.removeAllListeners();
+      socket.on('error', () => undefined);
+      socket.destroy();
+      reject(new DialError(reason, target));
+    };
+    socket.once('error', (e: NodeJS.ErrnoException) => fail(e.code ?? e.message));
+    socket.once('connect', () => {
+      timer.cancel();
+      socket.removeAllListeners();
+      socket.pause();
+      resolve(new TcpTransport(socket, clock));
+    });
+  });
+}

@@ -3,6 +3,7 @@ export * from './aes.js';
 export * from './agreement.js';
 export { base58CharsMax, base58Decode, base58Encode } from './base58.js';
 export * from './chacha.js';
+export * from './generate-key.js';
 export * from './hash.js';
 export * from './password.js';
 export * from './rsa-key.js';

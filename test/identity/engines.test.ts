@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   createSigner,
   createVerifyEngine,
+  decodePrivateKey,
   decodePublicKey,
   EngineClosed,
   EngineUnavailable,
-  encodePrivateKey,
   encodePublicKey,
   publicKeyOf,
   type VerifyEngine,

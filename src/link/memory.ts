@@ -165,12 +165,13 @@ class MemoryTransport implements Transport {
       return;
     }
     this.#closed = true;
+    const why = this.#writable ? reason : 'local';
     this.#writable = false;
     if (reason === 'remote')
       this.#ship(0, (to) => {
         to.#inbox.ended = true;
       });
-    this.#handlers.close(reason, detail);
+    this.#handlers.close(why, detail);
   }
 }
 

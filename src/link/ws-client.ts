@@ -1,4 +1,5 @@
 import { type Clock, systemClock, type Timer } from '../clock/index.js';
+import { MessageInbox } from './message-inbox.js';
 import {
   isIpv4,
   type Transport,
@@ -44,25 +45,19 @@ const OPEN = 1;
 
 class WsClientTransport implements Transport {
   readonly kind = 'ws-client';
-  readonly remotePort: number;
   readonly localAddress = '';
-  #handlers: TransportHandlers | null = null;
-  #unread: Uint8Array[] = [];
-  #unreadBytes = 0;
-  #paused = false;
+  readonly #inbox: MessageInbox;
   #ending = false;
-  #ended: { reason: TransportCloseReason; detail: string } | null = null;
-  #reported = false;
   #poll: Timer | null = null;
   #linger: Timer | null = null;
 
   constructor(
     readonly socket: WebSocketLike,
     readonly remoteAddress: string,
-    port: number,
+    readonly remotePort: number,
     readonly clock: Clock,
   ) {
-    this.remotePort = port;
+    this.#inbox = new MessageInbox(wsUnreadBytesMax, () => this.#violate('too much unread'));
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('message', (e) => this.#message(e.data));
     socket.addEventListener('error', () => undefined); // a close event follows always
@@ -72,73 +67,45 @@ class WsClientTransport implements Transport {
   }
 
   get bufferedBytes(): number {
-    return this.#ended !== null ? 0 : this.socket.bufferedAmount;
+    return this.#inbox.ended ? 0 : this.socket.bufferedAmount;
   }
 
   start(handlers: TransportHandlers): void {
-    if (this.#handlers !== null) throw new TypeError('a transport is started once');
-    this.#handlers = handlers;
-    queueMicrotask(() => this.#flushUnread());
+    this.#inbox.start(handlers);
   }
 
   #message(data: unknown): void {
-    if (this.#ended !== null || this.#ending) return;
-    if (!(data instanceof ArrayBuffer)) {
-      this.#violate('text message');
-      return;
-    }
-    if (data.byteLength > wsMessageBytesMax) {
-      this.#violate('message too large');
-      return;
-    }
-    const bytes = new Uint8Array(data);
-    if (this.#handlers !== null && !this.#paused && this.#unread.length === 0) {
-      this.#handlers.data(bytes);
-      return;
-    }
-    this.#unread.push(bytes);
-    this.#unreadBytes += bytes.length;
-    if (this.#unreadBytes > wsUnreadBytesMax) this.#violate('too much unread');
-  }
-
-  #flushUnread(): void {
-    while (!this.#paused && this.#unread.length > 0 && this.#handlers !== null && !this.#reported) {
-      const bytes = this.#unread.shift()!;
-      this.#unreadBytes -= bytes.length;
-      this.#handlers.data(bytes);
-    }
-    if (this.#ended !== null && this.#unread.length === 0) this.#report();
+    if (this.#ending) return;
+    if (!(data instanceof ArrayBuffer)) this.#violate('text message');
+    else if (data.byteLength > wsMessageBytesMax) this.#violate('message too large');
+    else this.#inbox.take(new Uint8Array(data), false);
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#ended !== null || this.#ending || this.socket.readyState !== OPEN) return false;
-    for (let at = 0; at < bytes.length; at += wsSendMessageBytesMax)
-      this.socket.send(
-        bytes.length <= wsSendMessageBytesMax ? bytes : bytes.subarray(at, at + wsSendMessageBytesMax),
-      );
+    if (this.#inbox.ended || this.#ending || this.socket.readyState !== OPEN) return false;
+    for (const part of wsMessages(bytes)) this.socket.send(part);
     if (this.socket.bufferedAmount < transportHighWaterBytes) return true;
     this.#poll ??= this.clock.every(drainPollMs, () => this.#drained());
     return false;
   }
 
   #drained(): void {
-    if (this.#ended === null && this.socket.bufferedAmount >= transportHighWaterBytes) return;
+    if (!this.#inbox.ended && this.socket.bufferedAmount >= transportHighWaterBytes) return;
     this.#poll?.cancel();
     this.#poll = null;
-    if (this.#ended === null) this.#handlers?.drain();
+    this.#inbox.drain();
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#inbox.pause();
   }
 
   resume(): void {
-    this.#paused = false;
-    queueMicrotask(() => this.#flushUnread());
+    this.#inbox.resume();
   }
 
   end(): void {
-    if (this.#ending || this.#ended !== null) return;
+    if (this.#ending || this.#inbox.ended) return;
     this.#ending = true;
     this.socket.close(1000, '');
     // A server that never answers the close frame must not keep the link in limbo.
@@ -157,23 +124,19 @@ class WsClientTransport implements Transport {
   }
 
   #over(reason: TransportCloseReason, detail: string): void {
-    if (this.#ended !== null) return;
-    this.#ended = { reason: this.#ending ? 'local' : reason, detail };
     this.#poll?.cancel();
+    this.#poll = null;
     this.#linger?.cancel();
-    if (reason === 'violation' || this.#ending) {
-      this.#unread = [];
-      this.#unreadBytes = 0;
-    }
-    // What arrived before the end is handed over first, also to a paused reader.
-    if (this.#handlers !== null && this.#unread.length === 0) this.#report();
+    this.#inbox.over(this.#ending ? 'local' : reason, detail);
   }
+}
 
-  #report(): void {
-    if (this.#reported || this.#ended === null) return;
-    this.#reported = true;
-    this.#handlers!.close(this.#ended.reason, this.#ended.detail);
-  }
+/** `bytes` as the messages that carry them: one, unless it is larger than a message may be. */
+export function* wsMessages(bytes: Uint8Array): Generator<Uint8Array> {
+  if (bytes.length <= wsSendMessageBytesMax) yield bytes;
+  else
+    for (let at = 0; at < bytes.length; at += wsSendMessageBytesMax)
+      yield bytes.subarray(at, at + wsSendMessageBytesMax);
 }
 
 /** A WebSocket dial that led nowhere. Browsers tell no more than that. */

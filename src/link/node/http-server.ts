@@ -1,4 +1,6 @@
+import type { Clock } from '../../clock/index.js';
 import type { Transport, TransportListener } from '../transport.js';
+import type { ForwardedHeader } from './client-address.js';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD' | 'OPTIONS';
 
@@ -38,8 +40,6 @@ export interface WebSocketRoute {
   refuse?(request: UpgradeRequest): HttpResponse | null;
   /** Larger messages end the connection. */
   readonly messageBytesMax?: number;
-  /** Text messages are refused unless this is true (docs/websocket.md). */
-  readonly textAllowed?: boolean;
 }
 
 export interface UpgradeRequest {
@@ -58,11 +58,16 @@ export interface TlsOptions {
 
 export interface HttpServerOptions {
   readonly tls?: TlsOptions | null;
-  /**
-   * CIDR list of reverse proxies whose `X-Forwarded-For` or `Forwarded` header names the real client. From
-   * anyone else these headers are ignored.
-   */
+  /** CIDR list of reverse proxies that name the real client; from anyone else the header is ignored. */
   readonly trustedProxies?: readonly string[];
+  /**
+   * The one header those proxies write. Only one is read: a proxy passes the other through as the client sent
+   * it. Default `x-forwarded-for`.
+   */
+  readonly forwardedHeader?: ForwardedHeader;
+  /** A handler threw; the client got 500. */
+  onError?(error: unknown, request: HttpRequest): void;
+  readonly clock?: Clock;
 }
 
 /** HTTP and WebSocket server: one interface, two implementations. Routes are set before `listen`. */

@@ -1,0 +1,249 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../../src/clock/index.js';
+import { memoryPair } from '../../src/link/memory.js';
+import { DialError, dialTcp, listenTcp } from '../../src/link/node/tcp.js';
+import { dialNodeWs } from '../../src/link/node/ws-client.js';
+import { isIpv4, plainAddress, type Transport, transportHighWaterBytes } from '../../src/link/transport.js';
+import { WsDialError } from '../../src/link/ws-client.js';
+import { type Pair, pattern, Recorder, transportKinds } from './transports.js';
+
+/** `toEqual` walks a large array element by element for most of a second. */
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+let pair: Pair | null = null;
+afterEach(async () => {
+  await pair?.close();
+  pair = null;
+});
+
+describe.each(transportKinds)('transport $name', (kind) => {
+  const open = async (): Promise<Pair> => {
+    pair = await kind.pair();
+    return pair;
+  };
+
+  it('carries bytes both ways in order', async () => {
+    const { dialled, accepted } = await open();
+    const a = new Recorder(dialled);
+    const b = new Recorder(accepted);
+    const there = pattern(200_000, 1);
+    const back = pattern(70_000, 2);
+    for (let at = 0; at < there.length; at += 7_001) dialled.write(there.subarray(at, at + 7_001));
+    accepted.write(back);
+    await b.until((r) => r.bytes === there.length);
+    await a.until((r) => r.bytes === back.length);
+    expect(sameBytes(b.all(), there)).toBe(true);
+    expect(sameBytes(a.all(), back)).toBe(true);
+  });
+
+  it('keeps what arrives before it is started', async () => {
+    const { dialled, accepted } = await open();
+    dialled.write(pattern(500));
+    await new Promise((r) => setTimeout(r, 20));
+    const b = new Recorder(accepted);
+    await b.until((r) => r.bytes === 500);
+    expect(b.all()).toEqual(pattern(500));
+  });
+
+  it('knows the addresses', async () => {
+    const { dialled, accepted } = await open();
+    expect(accepted.remoteAddress).toBe('127.0.0.1');
+    expect(dialled.remoteAddress).toBe('127.0.0.1');
+  });
+
+  it('tells the peer of an orderly end, after everything sent before it', async () => {
+    const { dialled, accepted } = await open();
+    const a = new Recorder(dialled);
+    const b = new Recorder(accepted);
+    accepted.write(pattern(300_000));
+    accepted.end();
+    await a.until((r) => r.ended !== null);
+    await b.until((r) => r.ended !== null);
+    expect(sameBytes(a.all(), pattern(300_000))).toBe(true);
+    expect(a.ended?.reason).toBe('remote');
+    expect(b.ended?.reason).toBe('local');
+    expect(accepted.write(pattern(1))).toBe(false);
+  });
+
+  it('ends at once when destroyed, on both sides', async () => {
+    const { dialled, accepted } = await open();
+    const a = new Recorder(dialled);
+    const b = new Recorder(accepted);
+    dialled.destroy();
+    await a.until((r) => r.ended !== null);
+    await b.until((r) => r.ended !== null);
+    expect(a.ended?.reason).toBe('local');
+    expect(['remote', 'error']).toContain(b.ended?.reason);
+  });
+
+  it('reports an end that came before it was started', async () => {
+    const { dialled, accepted } = await open();
+    new Recorder(dialled);
+    dialled.end();
+    await new Promise((r) => setTimeout(r, 30));
+    const b = new Recorder(accepted);
+    await b.until((r) => r.ended !== null);
+    expect(b.ended?.reason).toBe('remote');
+  });
+
+  it('says when its buffer is full and when there is room again', async () => {
+    const { dialled, accepted } = await open();
+    const a = new Recorder(dialled);
+    const b = new Recorder(accepted);
+    const piece = pattern(32 * 1024);
+    let sent = 0;
+    while (dialled.write(piece)) {
+      sent += piece.length;
+      if (sent > 64 * 1024 * 1024) throw new Error('never full');
+    }
+    sent += piece.length;
+    expect(dialled.bufferedBytes).toBeGreaterThanOrEqual(transportHighWaterBytes);
+    await a.until((r) => r.drains > 0);
+    expect(dialled.bufferedBytes).toBeLessThan(transportHighWaterBytes);
+    await b.until((r) => r.bytes === sent);
+  });
+});
+
+describe.each(transportKinds.filter((k) => k.pausesPeer))('transport $name', (kind) => {
+  it('a paused reader stops the writer and loses nothing', async () => {
+    pair = await kind.pair();
+    const { dialled, accepted } = pair;
+    const a = new Recorder(dialled);
+    const b = new Recorder(accepted);
+    accepted.pause();
+    const piece = pattern(64 * 1024);
+    let sent = 0;
+    // Kernel buffers on loopback take a few MB; far more must never be swallowed.
+    for (let idle = 0; idle < 5 && sent < 64 * 1024 * 1024; ) {
+      if (dialled.bufferedBytes < transportHighWaterBytes) {
+        dialled.write(piece);
+        sent += piece.length;
+        idle = 0;
+      } else {
+        idle++;
+        await new Promise((r) => setTimeout(r, 10));
+      }
+    }
+    expect(sent).toBeLessThan(64 * 1024 * 1024);
+    const before = b.bytes;
+    await new Promise((r) => setTimeout(r, 30));
+    expect(b.bytes).toBe(before);
+    accepted.resume();
+    await b.until((r) => r.bytes === sent);
+    expect(a.ended).toBe(null);
+  });
+});
+
+describe('tcp', () => {
+  it('binds the source address it is told to', async () => {
+    let seen: Transport | null = null;
+    const listener = await listenTcp({
+      host: '127.0.0.1',
+      port: 0,
+      onConnection: (t) => {
+        seen = t;
+      },
+    });
+    const t = await dialTcp({ host: '127.0.0.1', port: listener.port, localAddress: '127.0.0.77' });
+    new Recorder(t);
+    await expect.poll(() => seen?.remoteAddress).toBe('127.0.0.77');
+    expect(t.localAddress).toBe('127.0.0.77');
+    t.destroy();
+    await listener.close();
+  });
+
+  it('strips the IPv4-mapped prefix on a dual-stack listener', async () => {
+    let seen: Transport | null = null;
+    const listener = await listenTcp({
+      host: '::',
+      port: 0,
+      onConnection: (t) => {
+        seen = t;
+      },
+    });
+    const t = await dialTcp({ host: '127.0.0.1', port: listener.port });
+    await expect.poll(() => seen?.remoteAddress).toBe('127.0.0.1');
+    t.destroy();
+    await listener.close();
+  });
+
+  it('refuses a port in use', async () => {
+    const first = await listenTcp({ host: '127.0.0.1', port: 0, onConnection: (t) => t.destroy() });
+    await expect(
+      listenTcp({ host: '127.0.0.1', port: first.port, onConnection: (t) => t.destroy() }),
+    ).rejects.toThrow(/EADDRINUSE/);
+    await first.close();
+  });
+
+  it('names why a dial failed', async () => {
+    const gone = await listenTcp({ host: '127.0.0.1', port: 0, onConnection: (t) => t.destroy() });
+    await gone.close();
+    const error = await dialTcp({ host: '127.0.0.1', port: gone.port }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(DialError);
+    expect((error as DialError).reason).toBe('ECONNREFUSED');
+  });
+
+  it('gives up a dial after its timeout', async () => {
+    const clock = new ManualClock(0);
+    // 192.0.2.0/24 is documentation space: nothing answers, or the sandbox refuses at once.
+    const dial = dialTcp({ host: '192.0.2.1', port: 9, timeoutMs: 500, clock }).catch((e: unknown) => e);
+    clock.advance(600);
+    expect(await dial).toBeInstanceOf(DialError);
+  });
+});
+
+describe('ws-client', () => {
+  it('fails with its own error where nobody listens', async () => {
+    await expect(dialNodeWs('ws://127.0.0.1:1/ixian')).rejects.toBeInstanceOf(WsDialError);
+  });
+});
+
+describe('memory', () => {
+  it('delays delivery by its latency', async () => {
+    const clock = new ManualClock(0);
+    const [a, b] = memoryPair({ latencyMs: 40, clock });
+    new Recorder(a);
+    const r = new Recorder(b);
+    a.write(pattern(10));
+    clock.advance(39);
+    await Promise.resolve();
+    expect(r.bytes).toBe(0);
+    clock.advance(1);
+    await r.until((x) => x.bytes === 10);
+  });
+
+  it('cuts chunks as told', async () => {
+    const [a, b] = memoryPair({ chunkBytes: 3 });
+    const sizes: number[] = [];
+    b.start({ data: (c) => sizes.push(c.length), drain: () => undefined, close: () => undefined });
+    a.write(pattern(8));
+    await new Promise((r) => setTimeout(r, 1));
+    expect(sizes).toEqual([3, 3, 2]);
+  });
+});
+
+describe('addresses', () => {
+  it.each([
+    ['::ffff:203.0.113.7', '203.0.113.7'],
+    ['::FFFF:cb00:7107', '203.0.113.7'],
+    ['0000:0000:0000:0000:0000:ffff:cb00:7107', '203.0.113.7'],
+    ['203.0.113.7', '203.0.113.7'],
+    ['2001:DB8::1', '2001:db8::1'],
+    ['::ffff:1', '::ffff:1'],
+  ])('%s is %s', (from, to) => {
+    expect(plainAddress(from)).toBe(to);
+  });
+
+  it.each([
+    ['1.2.3.4', true],
+    ['255.255.255.255', true],
+    ['256.1.1.1', false],
+    ['1.2.3', false],
+    ['1.2.3.4.5', false],
+    ['01.2.3.4', false],
+    ['1.2.3.-4', false],
+    ['', false],
+  ])('isIpv4(%s) is %s', (text, is) => {
+    expect(isIpv4(text)).toBe(is);
+  });
+});

@@ -1,0 +1,298 @@
+import { sectorPrefix } from '../identity/index.js';
+import { bytesEqual, bytesKey, type NodeType } from '../wire/index.js';
+import type { PresenceAddress } from './address.js';
+import {
+  futureToleranceSeconds,
+  isPresenceType,
+  PRESENCE_TYPES,
+  type PresenceType,
+  presenceLifetimeSeconds,
+} from './constants.js';
+import type { Presence } from './presence.js';
+import { expiryThreshold, isOverdrawn } from './rules-time.js';
+import { SectorIndex } from './sector-index.js';
+import {
+  devicesMax,
+  evictionScanMax,
+  type PresenceStore,
+  type StoredEntry,
+  type StoreListener,
+  type StoreOptions,
+  type StoreOwner,
+  storeAddressesMax,
+  UnknownPresenceType,
+  type UpsertResult,
+} from './store.js';
+import { SecondWheel, type WheelEntry } from './wheel.js';
+
+interface WalletRecord {
+  readonly wallet: Uint8Array;
+  readonly prefix: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly version: number;
+  readonly entries: Entry[];
+  relays: number;
+}
+
+class Entry implements WheelEntry<Entry>, StoredEntry {
+  second = 0;
+  prev: Entry | null = null;
+  next: Entry | null = null;
+  announced = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    readonly record: WalletRecord,
+    public address: PresenceAddress,
+    public type: PresenceType,
+    public powVerified: boolean,
+  ) {}
+}
+
+const copy = (b: Uint8Array | null): Uint8Array | null => (b === null ? null : b.slice());
+
+/** Received arrays are views into a chunk that is reused or would be kept alive by them. */
+function owned(a: PresenceAddress): PresenceAddress {
+  return { ...a, device: a.device.slice(), signature: copy(a.signature), pow: copy(a.pow) };
+}
+
+type Wheels = Readonly<Record<PresenceType, SecondWheel<Entry>>>;
+
+/** The presence store as plain objects. */
+export class MemoryPresenceStore implements PresenceStore {
+  readonly #records = new Map<string, WalletRecord>();
+  readonly #wheels: Wheels = {
+    C: new SecondWheel(),
+    R: new SecondWheel(),
+    M: new SecondWheel(),
+    H: new SecondWheel(),
+  };
+  readonly #sectors = new SectorIndex<WalletRecord>();
+  readonly #listeners = new Set<StoreListener>();
+  readonly #addressesMax: number;
+  readonly #devicesMax: Readonly<Record<PresenceType, number>>;
+  readonly #isOwnSector: ((wallet: Uint8Array) => boolean) | undefined;
+  readonly #isPinned: (wallet: Uint8Array) => boolean;
+  #addresses = 0;
+
+  constructor(options: StoreOptions = {}) {
+    this.#addressesMax = options.addressesMax ?? storeAddressesMax;
+    this.#devicesMax = { ...devicesMax, ...options.devicesMax };
+    this.#isOwnSector = options.isOwnSector;
+    this.#isPinned = options.isPinned ?? (() => false);
+  }
+
+  get wallets(): number {
+    return this.#records.size;
+  }
+
+  get addresses(): number {
+    return this.#addresses;
+  }
+
+  get counts(): Readonly<Record<NodeType, number>> {
+    const w = this.#wheels;
+    return { M: w.M.size, H: w.H.size, R: w.R.size, C: w.C.size, W: 0 };
+  }
+
+  has(wallet: Uint8Array): boolean {
+    return this.#records.has(bytesKey(wallet));
+  }
+
+  get(wallet: Uint8Array): Presence | null {
+    const record = this.#records.get(bytesKey(wallet));
+    if (record === undefined) return null;
+    const { version, publicKey, entries } = record;
+    return {
+      version,
+      wallet: record.wallet,
+      publicKey,
+      metadata: null,
+      addresses: entries.map((e) => e.address),
+    };
+  }
+
+  publicKey(wallet: Uint8Array): Uint8Array | null {
+    return this.#records.get(bytesKey(wallet))?.publicKey ?? null;
+  }
+
+  entry(wallet: Uint8Array, device: Uint8Array): StoredEntry | null {
+    return this.#entry(wallet, device) ?? null;
+  }
+
+  #entry(wallet: Uint8Array, device: Uint8Array): Entry | undefined {
+    return this.#records.get(bytesKey(wallet))?.entries.find((e) => bytesEqual(e.address.device, device));
+  }
+
+  upsert(owner: StoreOwner, address: PresenceAddress, facts: { powVerified?: boolean } = {}): UpsertResult {
+    const { type } = address;
+    if (!isPresenceType(type)) throw new UnknownPresenceType(type);
+    const powVerified = facts.powVerified ?? false;
+    const stored = this.#entry(owner.wallet, address.device);
+    if (stored !== undefined) {
+      this.#replace(stored, address, type, powVerified);
+      return 'replaced';
+    }
+    let record = this.#records.get(bytesKey(owner.wallet));
+    const surplus = record === undefined ? null : this.#surplus(record, type);
+    // The oldest device gives way; when that is the new one, nothing changes.
+    if (surplus !== null && surplus.second > address.lastSeen) return 'device-cap';
+    if (surplus === null && this.#addresses >= this.#addressesMax && !this.#makeRoom(type)) return 'full';
+    // Making room may have taken the record's last endpoint, and the record with it.
+    record = this.#records.get(bytesKey(owner.wallet)) ?? this.#addRecord(owner);
+    const entry = new Entry(record, owned(address), type, powVerified);
+    entry.second = address.lastSeen;
+    record.entries.push(entry);
+    this.#wheels[type].insert(entry);
+    this.#addresses++;
+    if (type === 'R') this.#relayGained(record);
+    if (surplus !== null) this.#drop(surplus, 'evicted');
+    return 'added';
+  }
+
+  #addRecord(owner: StoreOwner): WalletRecord {
+    const wallet = owner.wallet.slice();
+    const record: WalletRecord = {
+      wallet,
+      prefix: sectorPrefix(wallet),
+      publicKey: owner.publicKey.slice(),
+      version: owner.version,
+      entries: [],
+      relays: 0,
+    };
+    this.#records.set(bytesKey(wallet), record);
+    this.#sectors.add(record);
+    return record;
+  }
+
+  #replace(entry: Entry, address: PresenceAddress, type: PresenceType, powVerified: boolean): void {
+    const { record } = entry;
+    const before = entry.type;
+    this.#wheels[before].remove(entry);
+    entry.address = { ...owned(address), nodeVersion: entry.address.nodeVersion };
+    entry.type = type;
+    entry.powVerified = powVerified;
+    entry.second = address.lastSeen;
+    this.#wheels[type].insert(entry);
+    if (before === type) return;
+    if (type === 'R') this.#relayGained(record);
+    if (before === 'R') this.#relayLost(record);
+    const surplus = this.#surplus(record, type, entry);
+    if (surplus !== null) this.#drop(surplus, 'evicted');
+  }
+
+  /** The oldest device of that type when one more would be too many, `besides` not counted. */
+  #surplus(record: WalletRecord, type: PresenceType, besides?: Entry): Entry | null {
+    const same = record.entries.filter((e) => e.type === type && e !== besides);
+    if (same.length < this.#devicesMax[type]) return null;
+    return same.reduce((oldest, e) => (e.second < oldest.second ? e : oldest));
+  }
+
+  /**
+   * Gives up one endpoint: clients first, then relays, then ledger nodes, never a higher kind than the one
+   * that comes; the oldest outside the own sectors, else the oldest.
+   */
+  #makeRoom(incoming: PresenceType): boolean {
+    for (const type of PRESENCE_TYPES) {
+      const victim = this.#victim(type);
+      if (victim !== null) {
+        this.#drop(victim, 'evicted');
+        return true;
+      }
+      if (type === incoming) return false;
+    }
+    return false;
+  }
+
+  #victim(type: PresenceType): Entry | null {
+    let oldest: Entry | null = null;
+    let looked = 0;
+    for (const e of this.#wheels[type].oldestFirst()) {
+      if (++looked > evictionScanMax) break;
+      if (this.#isPinned(e.record.wallet)) continue;
+      if (this.#isOwnSector === undefined || !this.#isOwnSector(e.record.wallet)) return e;
+      oldest ??= e;
+    }
+    return oldest;
+  }
+
+  markAnnounced(wallet: Uint8Array, device: Uint8Array, timestamp: number): void {
+    const entry = this.#entry(wallet, device);
+    if (entry !== undefined) entry.announced = timestamp;
+  }
+
+  remove(wallet: Uint8Array, device: Uint8Array): boolean {
+    const entry = this.#entry(wallet, device);
+    if (entry === undefined) return false;
+    this.#drop(entry, 'removed');
+    return true;
+  }
+
+  removeWallet(wallet: Uint8Array): boolean {
+    const record = this.#records.get(bytesKey(wallet));
+    if (record === undefined) return false;
+    for (const e of [...record.entries]) this.#drop(e, 'removed');
+    return true;
+  }
+
+  #drop(entry: Entry, why: 'expired' | 'removed' | 'evicted'): void {
+    const { record } = entry;
+    const at = record.entries.indexOf(entry);
+    if (at < 0) return;
+    record.entries.splice(at, 1);
+    this.#wheels[entry.type].remove(entry);
+    this.#addresses--;
+    if (record.entries.length === 0) {
+      this.#records.delete(bytesKey(record.wallet));
+      this.#sectors.remove(record);
+    }
+    if (entry.type === 'R') this.#relayLost(record);
+    for (const l of this.#listeners) l.removed?.(record.wallet, entry.address, why);
+  }
+
+  #relayGained(record: WalletRecord): void {
+    if (record.relays++ === 0) for (const l of this.#listeners) l.relayAdded?.(record.wallet);
+  }
+
+  #relayLost(record: WalletRecord): void {
+    if (--record.relays === 0) for (const l of this.#listeners) l.relayRemoved?.(record.wallet);
+  }
+
+  expire(now: number): number {
+    const before = this.#addresses;
+    const threshold = expiryThreshold(now);
+    for (const type of PRESENCE_TYPES) {
+      for (const due of this.#wheels[type].due(threshold)) {
+        this.#drop(due, 'expired');
+        // 05 §8.4: what lies too far ahead goes along, of the same wallet and type.
+        for (const e of [...due.record.entries])
+          if (e.type === type && isOverdrawn(e.second, now)) this.#drop(e, 'expired');
+      }
+    }
+    return before - this.#addresses;
+  }
+
+  byType(type: string, max: number, now: number): Uint8Array[] {
+    if (type === 'W') return [];
+    if (!isPresenceType(type)) throw new UnknownPresenceType(type);
+    const found = new Set<WalletRecord>();
+    const from = now + futureToleranceSeconds;
+    for (const e of this.#wheels[type].newestFirst(from, now - presenceLifetimeSeconds)) {
+      if (found.size >= max) break;
+      found.add(e.record);
+    }
+    return Array.from(found, (r) => r.wallet);
+  }
+
+  inSectorRange(from: Uint8Array, to: Uint8Array, max: number): Uint8Array[] {
+    return this.#sectors.range(from, to, max).map((r) => r.wallet);
+  }
+
+  *relayWallets(): Generator<Uint8Array> {
+    for (const r of this.#records.values()) if (r.relays > 0) yield r.wallet;
+  }
+
+  subscribe(listener: StoreListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}

@@ -1,0 +1,3 @@
+export * from './relays.js';
+export * from './select.js';
+export * from './tree.js';

@@ -1,0 +1,124 @@
+import { randomBytes } from '../identity/index.js';
+import {
+  Bye,
+  ByteWriter,
+  Code,
+  encodeHello,
+  encodeHelloData,
+  type HelloCommon,
+  helloPreimage,
+  PROTOCOL_VERSION,
+} from '../wire/index.js';
+import type { Endpoint, SelfInfo, SignHook } from './types.js';
+
+/** When a signature is of no use any more, and how to learn that nobody waits for it. */
+export interface SignTerms {
+  readonly deadlineMs: number;
+  abandoned(): boolean;
+}
+
+/** `ip:port`, or `''` when the IP is empty or the port 0 (docs/protocol/03 §3.4). */
+export function endpointText(endpoint: Endpoint): string {
+  return endpoint.ip === '' || endpoint.port === 0 ? '' : `${endpoint.ip}:${endpoint.port}`;
+}
+
+/** A fresh challenge, 0…2^31−2 (03 §3.2), from the system's generator. */
+export function randomChallenge(): number {
+  const b = randomBytes(4);
+  const v = new DataView(b.buffer, b.byteOffset, 4).getUint32(0, true) >>> 1;
+  return v === 0x7fff_ffff ? 0 : v;
+}
+
+/** The sign hook of a key at hand: signs at once, unless the peer has left or the time is over. */
+export function signDirectly(
+  signer: { sign(message: Uint8Array): Promise<Uint8Array> },
+  nowMs: () => number,
+): SignHook {
+  return async (request) => {
+    if (request.abandoned() || nowMs() >= request.deadlineMs) return null;
+    return signer.sign(request.message);
+  };
+}
+
+/** Fields 1–10, signed. Null when the hook declined. */
+async function common(self: SelfInfo, challenge: number, terms: SignTerms): Promise<HelloCommon | null> {
+  const endpoint = self.publicEndpoint();
+  const timestamp = Math.floor(self.networkTimeMs() / 1000);
+  const message = helloPreimage({
+    lock: self.network.lock,
+    deviceId: self.deviceId,
+    timestamp,
+    endpoint: endpointText(endpoint),
+    challenge,
+  });
+  const signature = await self.sign({
+    message,
+    deadlineMs: terms.deadlineMs,
+    abandoned: () => terms.abandoned(),
+  });
+  if (signature === null) return null;
+  return {
+    version: PROTOCOL_VERSION,
+    address: self.address,
+    testFlag: self.network.testFlag,
+    nodeType: self.nodeType,
+    productVersion: self.productVersion,
+    deviceId: self.deviceId,
+    publicKey: self.publicKey,
+    port: endpoint.port,
+    timestamp,
+    signature,
+  };
+}
+
+/** Payload of our hello (03 §3.1, §3.2). Null when it could not be signed in time. */
+export async function buildHello(
+  self: SelfInfo,
+  challenge: number,
+  terms: SignTerms,
+): Promise<Uint8Array | null> {
+  const c = await common(self, challenge, terms);
+  return c === null ? null : encodeHello({ ...c, challenge });
+}
+
+/** A bye payload (03 §5.2). */
+export function byePayload(code: number, text = '', data = ''): Uint8Array {
+  return new ByteWriter(64).i32(code).netstr(text).netstr(data).bytes();
+}
+
+/** The message that answers an accepted hello. */
+export interface HelloAnswer {
+  readonly code: typeof Code.helloData | typeof Code.bye;
+  readonly payload: Uint8Array;
+}
+
+/** Answer of a node that has no block yet or cannot sign in time (03 §3.3, §5.2). */
+export function notReadyAnswer(): HelloAnswer {
+  return { code: Code.bye, payload: byePayload(Bye.notReady, 'Not ready yet, please try again later') };
+}
+
+/**
+ * What an accepted hello is answered with: helloData over the peer's challenge, or bye 700 when we have no
+ * block yet or the signature cannot be had in time.
+ */
+export async function answerHello(
+  self: SelfInfo,
+  peer: { readonly observedIp: string; readonly port: number },
+  challenge: number,
+  terms: SignTerms,
+): Promise<HelloAnswer> {
+  const tip = self.tip();
+  if (tip === null) return notReadyAnswer();
+  const c = await common(self, challenge, terms);
+  if (c === null) return notReadyAnswer();
+  return {
+    code: Code.helloData,
+    payload: encodeHelloData({
+      ...c,
+      lastBlock: tip.number,
+      lastBlockChecksum: tip.checksum.length === 0 ? null : tip.checksum,
+      lastBlockVersion: tip.version,
+      yourAddress: `${peer.observedIp}:${peer.port}`,
+    }),
+  };
+}

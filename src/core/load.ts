@@ -1,0 +1,59 @@
+import type { Core } from './api.js';
+import { scalarWasm } from './generated/scalar.js';
+import { JsCore } from './js-core.js';
+import { WasmCore } from './wasm-core.js';
+
+/** The one core of this thread, once something asked for it. */
+let loaded: Core | null = null;
+let loading: Promise<Core> | null = null;
+/** What answers where the module could not be compiled at once; {@link loadCore} may still replace it. */
+let fallback: Core | null = null;
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const out = new Uint8Array(binary.length);
+  for (let i = 0; i < out.length; i++) out[i] = binary.charCodeAt(i);
+  return out;
+}
+
+function jsCore(): Core {
+  fallback ??= new JsCore();
+  return fallback;
+}
+
+/**
+ * The core of this thread: compiled without blocking where WebAssembly exists, else JavaScript. Never rejects for a
+ * runtime that refuses WebAssembly. Every call returns the same core.
+ */
+export function loadCore(): Promise<Core> {
+  if (loaded !== null) return Promise.resolve(loaded);
+  loading ??= compile();
+  return loading;
+}
+
+async function compile(): Promise<Core> {
+  let core: Core;
+  try {
+    core = new WasmCore(await WebAssembly.compile(fromBase64(scalarWasm)));
+  } catch {
+    // Missing, forbidden by policy, or failing its self-test: the answer is the same.
+    core = jsCore();
+  }
+  loaded ??= core;
+  return loaded;
+}
+
+/**
+ * The core of this thread at once. Where compiling at once is refused (a browser's main thread for a large module,
+ * an edge runtime), this is the JavaScript core, until {@link loadCore} has brought the compiled one.
+ */
+export function loadCoreSync(): Core {
+  if (loaded !== null) return loaded;
+  if (fallback !== null) return fallback;
+  try {
+    loaded = new WasmCore(new WebAssembly.Module(fromBase64(scalarWasm)));
+    return loaded;
+  } catch {
+    return jsCore();
+  }
+}

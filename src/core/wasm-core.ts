@@ -1,0 +1,287 @@
+import {
+  ADDRESS_ROWS_DEFAULT,
+  type Core,
+  checkChecksumInput,
+  type FrameScanOptions,
+  type HashForm,
+  hashForm,
+  isUsableExponent,
+  mustBeBytes,
+  type RsaItem,
+  SCAN_ROWS_DEFAULT,
+  SCAN_ROWS_MAX,
+  type VarIntOptions,
+  wholeNumber,
+} from './api.js';
+import { Arena } from './arena.js';
+import { FrameTable, KeepAliveTable, PresenceAddressTable, PresenceTable, VarIntTable } from './tables.js';
+
+/** Exports of assembly/scalar.ts. Addresses and sizes are unsigned 32-bit. */
+export interface ScalarExports {
+  arenaBase(): number;
+  selfTest(scratch: number): number;
+  crc32c(at: number, bytes: number, start: number): number;
+  crcBatch(items: number, count: number, out: number): void;
+  sha3Begin(): void;
+  sha3Update(at: number, bytes: number): void;
+  sha3Finish(at: number, bytes: number, out: number): void;
+  sha3Batch(items: number, count: number, rounds: number, keep: number, out: number): void;
+  sha512Begin(): void;
+  sha512Update(at: number, bytes: number): void;
+  sha512Finish(at: number, bytes: number, out: number): void;
+  sha512Batch(items: number, count: number, rounds: number, keep: number, out: number): void;
+  decodeVarInts(at: number, bytes: number, signed: number, table: number, maxRows: number): number;
+  scanFrames(
+    at: number,
+    bytes: number,
+    timeRecords: number,
+    rescan: number,
+    table: number,
+    maxRows: number,
+    summary: number,
+  ): number;
+  scanKeepAlives(items: number, count: number, table: number): number;
+  keepAliveChecksums(
+    items: number,
+    table: number,
+    count: number,
+    lock: number,
+    lockBytes: number,
+    out: number,
+  ): void;
+  scanPresences(items: number, count: number, table: number, addresses: number, maxRows: number): number;
+  rsaVerifyBatch(items: number, count: number, verdicts: number): void;
+}
+
+/** Thrown when the compiled module does not behave: the loader then stays with JavaScript. */
+export class CoreUnusable extends Error {
+  override readonly name = 'CoreUnusable';
+}
+
+/** Long single inputs pass through in pieces of this size: a multiple of both block sizes, 72 and 128. */
+const STAGE_BYTES = 72 * 128 * 7;
+const DIGEST_BYTES = 64;
+const ITEM_BYTES = 8;
+const RSA_ITEM_BYTES = 32;
+const CHECKSUM_BYTES = 44;
+
+/** {@link Core} over the scalar module. */
+export class WasmCore implements Core {
+  readonly engine = 'wasm-scalar';
+  readonly #arena: Arena;
+  readonly #x: ScalarExports;
+  /** Fixed place for single inputs and digests, so that a lone call allocates nothing in the arena. */
+  readonly #stage: number;
+  readonly #digest: number;
+
+  /** Instantiates `module`. Throws {@link CoreUnusable} when its self-test fails. */
+  constructor(module: WebAssembly.Module) {
+    this.#arena = new Arena();
+    const instance = new WebAssembly.Instance(module, { env: { memory: this.#arena.memory } });
+    // The one place where types cannot follow: WebAssembly.Exports knows no signatures.
+    this.#x = instance.exports as unknown as ScalarExports;
+    this.#arena.reserveBelow(this.#x.arenaBase());
+    this.#stage = this.#arena.alloc(STAGE_BYTES);
+    this.#digest = this.#arena.alloc(DIGEST_BYTES);
+    this.#arena.reserveBelow(this.#arena.mark());
+    if (this.#x.selfTest(this.#stage) !== 1) throw new CoreUnusable('scalar module: self-test failed');
+  }
+
+  crc32c(data: Uint8Array, start = 0): number {
+    mustBeBytes(data, 'data');
+    const { bytes } = this.#arena;
+    let crc = start;
+    for (let at = 0; at < data.length; at += STAGE_BYTES) {
+      const piece = data.length <= STAGE_BYTES ? data : data.subarray(at, at + STAGE_BYTES);
+      bytes.set(piece, this.#stage);
+      crc = this.#x.crc32c(this.#stage, piece.length, crc);
+    }
+    return crc >>> 0;
+  }
+
+  sha3_512(data: Uint8Array): Uint8Array {
+    mustBeBytes(data, 'data');
+    const { bytes } = this.#arena;
+    let at = 0;
+    this.#x.sha3Begin();
+    for (; data.length - at > STAGE_BYTES; at += STAGE_BYTES) {
+      bytes.set(data.subarray(at, at + STAGE_BYTES), this.#stage);
+      this.#x.sha3Update(this.#stage, STAGE_BYTES);
+    }
+    bytes.set(at === 0 ? data : data.subarray(at), this.#stage);
+    this.#x.sha3Finish(this.#stage, data.length - at, this.#digest);
+    return bytes.slice(this.#digest, this.#digest + DIGEST_BYTES);
+  }
+
+  sha512(data: Uint8Array): Uint8Array {
+    mustBeBytes(data, 'data');
+    const { bytes } = this.#arena;
+    let at = 0;
+    this.#x.sha512Begin();
+    for (; data.length - at > STAGE_BYTES; at += STAGE_BYTES) {
+      bytes.set(data.subarray(at, at + STAGE_BYTES), this.#stage);
+      this.#x.sha512Update(this.#stage, STAGE_BYTES);
+    }
+    bytes.set(at === 0 ? data : data.subarray(at), this.#stage);
+    this.#x.sha512Finish(this.#stage, data.length - at, this.#digest);
+    return bytes.slice(this.#digest, this.#digest + DIGEST_BYTES);
+  }
+
+  sha3_512Batch(messages: readonly Uint8Array[], form?: HashForm): Uint8Array {
+    const { rounds, keepBytes } = hashForm(form);
+    return this.#framed(() => {
+      const items = this.#putItems(messages);
+      const out = this.#arena.alloc(messages.length * keepBytes);
+      this.#x.sha3Batch(items, messages.length, rounds, keepBytes, out);
+      return this.#arena.bytes.slice(out, out + messages.length * keepBytes);
+    });
+  }
+
+  sha512Batch(messages: readonly Uint8Array[], form?: HashForm): Uint8Array {
+    const { rounds, keepBytes } = hashForm(form);
+    return this.#framed(() => {
+      const items = this.#putItems(messages);
+      const out = this.#arena.alloc(messages.length * keepBytes);
+      this.#x.sha512Batch(items, messages.length, rounds, keepBytes, out);
+      return this.#arena.bytes.slice(out, out + messages.length * keepBytes);
+    });
+  }
+
+  crc32cBatch(messages: readonly Uint8Array[]): Uint32Array {
+    return this.#framed(() => {
+      const items = this.#putItems(messages);
+      const out = this.#arena.alloc(messages.length * 4);
+      this.#x.crcBatch(items, messages.length, out);
+      return this.#words(out, messages.length);
+    });
+  }
+
+  decodeVarInts(data: Uint8Array, options: VarIntOptions = {}): VarIntTable {
+    const rowsMax = wholeNumber(options.rowsMax ?? SCAN_ROWS_DEFAULT, 1, SCAN_ROWS_MAX, 'rowsMax');
+    const signed = options.signed ?? false;
+    return this.#framed(() => {
+      const at = this.#put(data);
+      // An integer takes a byte at least, so that many rows always do.
+      const table = this.#arena.alloc(Math.min(rowsMax, data.length) * VarIntTable.rowWords * 4);
+      const rows = this.#x.decodeVarInts(at, data.length, signed ? 1 : 0, table, rowsMax);
+      return new VarIntTable(this.#words(table, rows * VarIntTable.rowWords), rows, signed);
+    });
+  }
+
+  scanFrames(chunk: Uint8Array, options: FrameScanOptions = {}): FrameTable {
+    const rowsMax = wholeNumber(options.rowsMax ?? SCAN_ROWS_DEFAULT, 1, SCAN_ROWS_MAX, 'rowsMax');
+    const timeRecords = wholeNumber(options.timeRecords ?? 0, 0, 255, 'timeRecords');
+    return this.#framed(() => {
+      const at = this.#put(chunk);
+      const summary = this.#arena.alloc(16);
+      // A record takes a byte at least.
+      const table = this.#arena.alloc(Math.min(rowsMax, chunk.length) * FrameTable.rowWords * 4);
+      const rescan = options.rescan === true ? 1 : 0;
+      const rows = this.#x.scanFrames(at, chunk.length, timeRecords, rescan, table, rowsMax, summary);
+      const words = this.#words(table, rows * FrameTable.rowWords);
+      const [consumed, due, missing] = this.#words(summary, 3);
+      return new FrameTable(words, rows, consumed!, due!, missing!);
+    });
+  }
+
+  scanKeepAlives(messages: readonly Uint8Array[]): KeepAliveTable {
+    const words = messages.length * KeepAliveTable.rowWords;
+    return this.#framed(() => {
+      const items = this.#putItems(messages);
+      const table = this.#arena.alloc(words * 4);
+      this.#x.scanKeepAlives(items, messages.length, table);
+      return new KeepAliveTable(this.#words(table, words), messages.length);
+    });
+  }
+
+  keepAliveChecksums(messages: readonly Uint8Array[], table: KeepAliveTable, lock: Uint8Array): Uint8Array {
+    checkChecksumInput(messages, table, lock);
+    return this.#framed(() => {
+      const items = this.#putItems(messages);
+      const lockAt = this.#put(lock);
+      const rows = this.#arena.alloc(table.words.length * 4);
+      const out = this.#arena.alloc(messages.length * CHECKSUM_BYTES);
+      this.#arena.words.set(table.words, rows >>> 2);
+      this.#x.keepAliveChecksums(items, rows, messages.length, lockAt, lock.length, out);
+      return this.#arena.bytes.slice(out, out + messages.length * CHECKSUM_BYTES);
+    });
+  }
+
+  scanPresences(presences: readonly Uint8Array[], addressesMax = ADDRESS_ROWS_DEFAULT): PresenceTable {
+    wholeNumber(addressesMax, 0, SCAN_ROWS_MAX, 'addressesMax');
+    const count = presences.length;
+    const words = count * PresenceTable.rowWords;
+    return this.#framed(() => {
+      const items = this.#putItems(presences);
+      const table = this.#arena.alloc(words * 4);
+      const addresses = this.#arena.alloc(addressesMax * PresenceAddressTable.rowWords * 4);
+      const used = this.#x.scanPresences(items, count, table, addresses, addressesMax);
+      const addressWords = this.#words(addresses, used * PresenceAddressTable.rowWords);
+      return new PresenceTable(
+        this.#words(table, words),
+        count,
+        new PresenceAddressTable(addressWords, used),
+      );
+    });
+  }
+
+  rsaVerifyBatch(items: readonly RsaItem[]): Uint8Array {
+    const count = items.length;
+    return this.#framed(() => {
+      const table = this.#arena.alloc(count * RSA_ITEM_BYTES);
+      const verdicts = this.#arena.alloc(count);
+      for (let i = 0; i < count; i++) {
+        const item = items[i]!;
+        const modulus = this.#put(item.modulus);
+        const signature = this.#put(item.signature);
+        const message = this.#put(item.message);
+        const { words } = this.#arena;
+        const at = (table + i * RSA_ITEM_BYTES) >>> 2;
+        words[at] = modulus;
+        words[at + 1] = item.modulus.length;
+        words[at + 2] = signature;
+        words[at + 3] = item.signature.length;
+        words[at + 4] = message;
+        words[at + 5] = item.message.length;
+        // 0 is an exponent the kernel refuses; storing another number would wrap it into a good one.
+        words[at + 6] = isUsableExponent(item.exponent) ? item.exponent : 0;
+        words[at + 7] = 0;
+      }
+      this.#x.rsaVerifyBatch(table, count, verdicts);
+      return this.#arena.bytes.slice(verdicts, verdicts + count);
+    });
+  }
+
+  /** Runs `work` and gives back what it allocated, also when it throws. */
+  #framed<T>(work: () => T): T {
+    const mark = this.#arena.mark();
+    try {
+      return work();
+    } finally {
+      this.#arena.release(mark);
+    }
+  }
+
+  #words(address: number, count: number): Uint32Array {
+    return this.#arena.words.slice(address >>> 2, (address >>> 2) + count);
+  }
+
+  #put(data: Uint8Array): number {
+    mustBeBytes(data, 'input');
+    const at = this.#arena.alloc(data.length);
+    this.#arena.bytes.set(data, at);
+    return at;
+  }
+
+  /** Copies the messages in and returns the table of (address, bytes). */
+  #putItems(messages: readonly Uint8Array[]): number {
+    const items = this.#arena.alloc(messages.length * ITEM_BYTES);
+    for (let i = 0; i < messages.length; i++) {
+      const at = this.#put(messages[i]!);
+      const { words } = this.#arena;
+      words[(items >>> 2) + 2 * i] = at;
+      words[(items >>> 2) + 2 * i + 1] = messages[i]!.length;
+    }
+    return items;
+  }
+}

@@ -204,7 +204,7 @@ describe('choice of engine', () => {
     restrictRuntime({ node: true });
     expect((await createVerifyEngine()).name).toBe('webcrypto');
     restrictRuntime({ node: true, subtle: true });
-    expect((await createVerifyEngine()).name).toBe('forge');
+    expect((await createVerifyEngine()).name).toBe('wasm-scalar');
     const missing = createVerifyEngine('native');
     await expect(missing).rejects.toBeInstanceOf(EngineUnavailable);
     await expect(missing).rejects.toMatchObject({ engine: 'native', reason: 'missing' });

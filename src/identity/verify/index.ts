@@ -3,6 +3,7 @@ import type { VerifyEngine, VerifyEngineName } from './engine.js';
 import { ForgeEngine } from './forge.js';
 import { NativeEngine, NativeSyncEngine } from './native.js';
 import { passesSelfTest } from './self-test.js';
+import { WasmEngine } from './wasm.js';
 import { WebCryptoEngine } from './webcrypto.js';
 
 export { EngineClosed, type VerifyEngine, type VerifyEngineName, type VerifyItem } from './engine.js';
@@ -23,15 +24,21 @@ export class EngineUnavailable extends Error {
 }
 
 /** Engine names, best first for a thread that must stay responsive: the first two leave it free. */
-export const verifyEngineNames: readonly VerifyEngineName[] = ['native', 'webcrypto', 'forge', 'native-sync'];
+export const verifyEngineNames: readonly VerifyEngineName[] = [
+  'native',
+  'webcrypto',
+  'wasm-scalar',
+  'forge',
+  'native-sync',
+];
 
 async function make(name: VerifyEngineName): Promise<VerifyEngine | null> {
   const { node, subtle } = cryptoRuntime();
   if (name === 'native') return node === null ? null : new NativeEngine(node);
   if (name === 'native-sync') return node === null ? null : new NativeSyncEngine(node);
   if (name === 'webcrypto') return subtle === null ? null : new WebCryptoEngine(subtle);
-  if (name === 'forge') return await ForgeEngine.create();
-  return null;
+  if (name === 'wasm-scalar') return await WasmEngine.create();
+  return await ForgeEngine.create();
 }
 
 /** Self-test results: one instance is tried and thrown away, so that a new engine has counted nothing yet. */

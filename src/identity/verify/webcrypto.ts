@@ -1,9 +1,8 @@
-import { type Forge, loadForge } from '../forge.js';
 import { publicKeyToJwk, type RsaPublicKey } from '../rsa-key.js';
 import { webBytes } from '../runtime.js';
 import { BaseEngine } from './base.js';
 import { type Candidate, candidate, KeyCache, type VerifyItem } from './engine.js';
-import { forgeVerify } from './forge.js';
+import { LazyForge } from './forge.js';
 
 const ALGORITHM = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-512' } as const;
 
@@ -20,7 +19,7 @@ export class WebCryptoEngine extends BaseEngine {
   override readonly name = 'webcrypto';
   readonly #subtle: SubtleCrypto;
   readonly #keys: KeyCache<Promise<CryptoKey | null>>;
-  #forge: Promise<Forge> | null = null;
+  readonly #forge = new LazyForge();
 
   constructor(subtle: SubtleCrypto) {
     super();
@@ -44,10 +43,8 @@ export class WebCryptoEngine extends BaseEngine {
 
   async #check(c: Candidate): Promise<boolean> {
     if (!isCommonExponent(c.parsed.e)) {
-      this.#forge ??= loadForge();
-      const forge = await this.#forge;
       this.operationsDone++;
-      return forgeVerify(forge, c);
+      return await this.#forge.verify(c);
     }
     const key = await this.#keys.get(c);
     if (key === null) return false;

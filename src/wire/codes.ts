@@ -66,6 +66,9 @@ export const Bye = {
 
 export type Bye = (typeof Bye)[keyof typeof Bye];
 
+/** The two lines of the protocol that are deployed side by side (docs/protocol/03, "Version skew"). */
+export type ProtocolLine = '0.9.7' | '0.9.8';
+
 /** Node types (03 §3.1). */
 export type NodeType = 'M' | 'H' | 'R' | 'C' | 'W';
 

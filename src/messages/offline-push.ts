@@ -1,5 +1,5 @@
-import { addressText, base58Encode, base64Encode, type Signer, sha512 } from '../identity/index.js';
-import { bytesEqual, toHex } from '../wire/index.js';
+import { addressText, base58Encode, type Signer, sha512 } from '../identity/index.js';
+import { bytesEqual, bytesKey, toHex } from '../wire/index.js';
 
 /**
  * Requests of the optional central push service (docs/protocol/07 §11). It runs against the decentralised
@@ -24,6 +24,8 @@ function urlEncodeBase64(text: string): string {
   return text.replace(/[+/=]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 }
 
+const base64 = (bytes: Uint8Array): string => btoa(bytesKey(bytes));
+
 /** What {@link pushMessage} hands over. */
 export interface PushFields {
   /** Encoded StreamMessage and its id. */
@@ -40,8 +42,8 @@ export interface PushFields {
 
 /** Hands a message over; the body `OK` means accepted. */
 export function pushMessage(f: PushFields): PushRequest {
-  const key = bytesEqual(f.id, keyedId) ? urlEncodeBase64(base64Encode(f.publicKey)) : '';
-  const data = urlEncodeBase64(base64Encode(f.message));
+  const key = bytesEqual(f.id, keyedId) ? urlEncodeBase64(base64(f.publicKey)) : '';
+  const data = urlEncodeBase64(base64(f.message));
   const alert = f.alert ? 'True' : 'False';
   return {
     path: '/push.php',

@@ -8,9 +8,10 @@ import {
   type HelloCommon,
   helloPreimage,
   type Network,
+  type ProtocolLine,
 } from '../wire/index.js';
 import { defaultLinkLimits } from './limits.js';
-import type { BlockTip, HandshakePolicy, PeerInfo, ProtocolLine, Verified } from './types.js';
+import type { BlockTip, HandshakePolicy, PeerInfo, Verified } from './types.js';
 
 /** What both judgements need to know. */
 export interface JudgeContext {

@@ -1,8 +1,8 @@
 import { randomBytes } from '../identity/index.js';
 import {
   Bye,
-  ByteWriter,
   Code,
+  encodeBye,
   encodeHello,
   encodeHelloData,
   type HelloCommon,
@@ -81,11 +81,6 @@ export async function buildHello(
   return c === null ? null : encodeHello({ ...c, challenge });
 }
 
-/** A bye payload (03 §5.2). */
-export function byePayload(code: number, text = '', data = ''): Uint8Array {
-  return new ByteWriter(64).i32(code).netstr(text).netstr(data).bytes();
-}
-
 /** The message that answers an accepted hello. */
 export interface HelloAnswer {
   readonly code: typeof Code.helloData | typeof Code.bye;
@@ -94,7 +89,10 @@ export interface HelloAnswer {
 
 /** Answer of a node that has no block yet or cannot sign in time (03 §3.3, §5.2). */
 export function notReadyAnswer(): HelloAnswer {
-  return { code: Code.bye, payload: byePayload(Bye.notReady, 'Not ready yet, please try again later') };
+  return {
+    code: Code.bye,
+    payload: encodeBye({ code: Bye.notReady, text: 'Not ready yet, please try again later', data: '' }),
+  };
 }
 
 /**

@@ -1,4 +1,12 @@
+export * from './handshake.js';
+export * from './hello-build.js';
+export * from './inventory-batch.js';
 export * from './limits.js';
 export * from './link.js';
+export * from './memory.js';
+export { priorityOf } from './send-queue.js';
+export * from './subscriptions.js';
+export * from './time.js';
 export * from './transport.js';
 export * from './types.js';
+export * from './ws-client.js';

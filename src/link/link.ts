@@ -1,56 +1,517 @@
-import type { Transport } from './transport.js';
-import type { Direction, LinkOptions, PeerInfo, Priority } from './types.js';
+import type { Timer } from '../clock/index.js';
+import {
+  Bye,
+  Code,
+  DecodeError,
+  decodeBye,
+  encodeBye,
+  encodeFrame,
+  encodeTimeRecords,
+  FRAME_HEADER_BYTES,
+  FrameTooLarge,
+  type InventoryItem,
+  PING_BYTE,
+  StreamParser,
+  type StreamSink,
+  timeDifferenceSeconds,
+  timeSamplesMs,
+} from '../wire/index.js';
+import { judgeHello, judgeHelloData, type Verdict } from './handshake.js';
+import { answerHello, buildHello, endpointText, randomChallenge, type SignTerms } from './hello-build.js';
+import { type AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
+import { defaultLinkLimits, type LinkLimits } from './limits.js';
+import { LinkCounters } from './link-counters.js';
+import { priorityOf, SendQueue } from './send-queue.js';
+import { tickerOf } from './ticker.js';
+import type { Transport, TransportCloseReason } from './transport.js';
+import type { Direction, LinkClose, LinkCloseWhy, LinkOptions, PeerInfo, Priority } from './types.js';
 
-/** One item to announce with the next inventory2 batch (docs/protocol/04 §3). */
-export type Announcement =
-  | { readonly kind: 'transaction'; readonly txid: Uint8Array }
-  | { readonly kind: 'block'; readonly checksum: Uint8Array; readonly number: number }
-  | {
-      readonly kind: 'keepAlive';
-      readonly address: Uint8Array;
-      readonly deviceId: Uint8Array;
-      readonly lastSeen: number;
-      /** First 44 bytes of double SHA3-512 over the keep-alive message: key of a type 3 item. */
-      readonly hash: Uint8Array;
-    };
-
-/** One protocol connection over one transport. Shape only; behaviour follows. */
-export interface LinkShape {
-  readonly id: number;
-  readonly direction: Direction;
-  readonly transport: Transport;
-  /** Set from `onOpen` on. */
-  readonly peer: PeerInfo | null;
-  readonly isOpen: boolean;
-  /** Queues a message. False: refused (not open, or its queue is full) and counted. */
-  send(code: number, payload: Uint8Array, priority?: Priority): boolean;
-  /** As {@link send} with a frame already encoded, so that one frame serves many links. */
-  sendFrame(code: number, frame: Uint8Array, priority?: Priority): boolean;
-  /** Adds to the next inventory batch. False when the batch is full or the link not open. */
-  announce(item: Announcement): boolean;
-  /** Sends bye and ends. */
-  bye(code: number, text?: string, data?: string): void;
-  /** Ends at once without bye. */
-  destroy(): void;
-  setProven(): void;
-  pause(): void;
-  resume(): void;
+/** Traffic of one link so far. */
+export interface LinkStats {
+  readonly sinceMs: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
-/** Placeholder for the type; constructed as `new Link(transport, options)`. */
-export declare class Link implements LinkShape {
-  constructor(transport: Transport, options: LinkOptions);
-  readonly id: number;
+const PING: Uint8Array = Uint8Array.of(PING_BYTE);
+
+/** Messages kept while the server's helloData is still being verified: its first ones follow right behind. */
+const heldMessagesMax = 1_000;
+
+const TRANSPORT_END: { readonly [R in TransportCloseReason]: LinkCloseWhy } = {
+  remote: 'remote-end',
+  local: 'destroyed',
+  error: 'transport-error',
+  violation: 'transport-violation',
+};
+
+let nextId = 1;
+
+/**
+ * One protocol connection over one transport (docs/protocol/03): handshake, liveness, priorities, bounded
+ * queues, inventory batching, bye. Works from its construction on: an accepted link sends its five time
+ * records, a dialled one its hello. Everything it learns comes out of {@link LinkOptions.handlers}.
+ */
+export class Link {
+  /** Unique within this process, never reused. */
+  readonly id: number = nextId++;
   readonly direction: Direction;
   readonly transport: Transport;
-  readonly peer: PeerInfo | null;
-  readonly isOpen: boolean;
-  send(code: number, payload: Uint8Array, priority?: Priority): boolean;
-  sendFrame(code: number, frame: Uint8Array, priority?: Priority): boolean;
-  announce(item: Announcement): boolean;
-  bye(code: number, text?: string, data?: string): void;
-  destroy(): void;
-  setProven(): void;
-  pause(): void;
-  resume(): void;
+  readonly #o: LinkOptions;
+  readonly #limits: LinkLimits;
+  readonly #counters: LinkCounters;
+  readonly #parser: StreamParser;
+  readonly #sink: StreamSink;
+  readonly #queue: SendQueue;
+  readonly #inventory: InventoryBatch;
+  readonly #challenge: number;
+  #state: 'hello' | 'judging' | 'open' | 'closed' = 'hello';
+  #peer: PeerInfo | null = null;
+  #times: { at: number; sent: number }[] = [];
+  #held: { code: number; payload: Uint8Array }[] = [];
+  #blocked = false;
+  #refusedSends = false;
+  #paused = false;
+  #inventoryTimer: Timer | null = null;
+  #inventoryFlushedMs = Number.NEGATIVE_INFINITY;
+  #startedMs: number;
+  #receivedMs: number;
+  #sentMs: number;
+  /** Bytes the transport had passed on when it last made progress, and when that was. */
+  #drainedBytes = 0;
+  #progressMs: number;
+  #messagesIn = 0;
+  #messagesOut = 0;
+  #bytesIn = 0;
+  #bytesOut = 0;
+
+  constructor(transport: Transport, options: LinkOptions) {
+    this.transport = transport;
+    this.direction = options.direction;
+    this.#o = options;
+    this.#limits = { ...defaultLinkLimits, ...options.limits };
+    this.#counters = LinkCounters.of(options.counters);
+    this.#challenge = options.challenge ?? randomChallenge();
+    this.#queue = new SendQueue(this.#limits.sendQueueFramesMax, this.#limits.sendQueueBytesMax);
+    this.#inventory = new InventoryBatch(this.#limits.inventoryItemsMax);
+    this.#parser = new StreamParser({ payloadMax: (code) => this.#payloadMax(code) });
+    this.#sink = {
+      frame: (code, payload, crcValid) => this.#frame(code, payload, crcValid),
+      time: (ms) => {
+        this.#times.push({ at: this.#o.clock.nowMs(), sent: Number(ms) });
+      },
+      byte: () => undefined, // ping, probe byte or garbage: it has refreshed the timer already (03 §2)
+    };
+    const now = options.clock.nowMs();
+    this.#startedMs = now;
+    this.#receivedMs = now;
+    this.#sentMs = now;
+    this.#progressMs = now;
+    this.#counters.started(this.direction);
+    tickerOf(options.clock, this.#limits.tickMs).add(this);
+    transport.start({
+      data: (chunk) => this.#data(chunk),
+      drain: () => this.#drain(),
+      close: (reason, detail) => this.#finish(TRANSPORT_END[reason], null, '', detail),
+    });
+    if (this.direction === 'in') this.#write(encodeTimeRecords(Math.round(options.self.networkTimeMs())));
+    else void this.#sayHello();
+  }
+
+  /** Who is there; set from `onOpen` on and kept after the end. */
+  get peer(): PeerInfo | null {
+    return this.#peer;
+  }
+
+  /** Handshake complete and not ended. */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Frames that wait for the peer to read. */
+  get queuedFrames(): number {
+    return this.#queue.frames;
+  }
+
+  /** Bytes that wait, those in the transport included. */
+  get queuedBytes(): number {
+    return this.#queue.bytes + this.transport.bufferedBytes;
+  }
+
+  get stats(): LinkStats {
+    return {
+      sinceMs: this.#startedMs,
+      messagesIn: this.#messagesIn,
+      messagesOut: this.#messagesOut,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+    };
+  }
+
+  /**
+   * Sends a message, or queues it while the peer does not read. False when it was refused and counted: the link
+   * is not open, or the queue is full.
+   *
+   * @throws RangeError for an empty payload, which no receiver delivers (03 §2.3).
+   */
+  send(code: number, payload: Uint8Array, priority: Priority = priorityOf(code)): boolean {
+    // Looked at before the frame is built: a full queue must not cost a CRC per refused message.
+    if (!this.#admits(payload.length + FRAME_HEADER_BYTES, priority)) return false;
+    return this.#enqueue(encodeFrame(code, payload), priority);
+  }
+
+  /** As {@link send} with a whole frame, so that one frame serves many links. It is not copied. */
+  sendFrame(code: number, frame: Uint8Array, priority: Priority = priorityOf(code)): boolean {
+    return this.#admits(frame.length, priority) && this.#enqueue(frame, priority);
+  }
+
+  /** Adds an item to the next inventory2 (04 §3.2). False when the batch is full or the link is not open. */
+  announce(item: InventoryItem): boolean {
+    return this.#offer(() => this.#inventory.add(item));
+  }
+
+  /** As {@link announce} for a keep-alive; the peer's line decides its form. `message`: the payload of code 34. */
+  announceKeepAlive(keepAlive: AnnouncedKeepAlive, message: Uint8Array): boolean {
+    return this.#offer(() => this.#inventory.addKeepAlive(keepAlive, message));
+  }
+
+  /** Says why and ends (03 §5.2). What waits in the queues is dropped. */
+  bye(code: number, text = '', data = ''): void {
+    if (this.#state === 'closed') return;
+    this.#write(encodeFrame(Code.bye, encodeBye({ code, text, data })));
+    this.transport.end();
+    this.#finish('bye-sent', code, data, text);
+  }
+
+  /** Ends at once, without a word. */
+  destroy(): void {
+    this.#abort('destroyed');
+  }
+
+  /** The peer has proven its wallet, e.g. by a newer keep-alive (07 §9.1 c). */
+  setProven(): void {
+    if (this.#peer !== null) this.#peer = { ...this.#peer, verified: 'proven' };
+  }
+
+  /** Stops reading, so that the peer is slowed by its own full window. */
+  pause(): void {
+    this.#paused = true;
+    this.transport.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#receivedMs = this.#o.clock.nowMs();
+    if (this.#state !== 'judging') this.transport.resume();
+  }
+
+  // --- sending ---------------------------------------------------------------------------------------------
+
+  #admits(bytes: number, priority: Priority): boolean {
+    if (this.#state !== 'open') {
+      this.#counters.dropped(priority, 'not_open');
+      return false;
+    }
+    if (!this.#blocked) return true;
+    const refusal = this.#queue.refusal(priority, bytes);
+    if (refusal === null) return true;
+    this.#refusedSends = true;
+    this.#counters.dropped(priority, refusal);
+    return false;
+  }
+
+  #enqueue(frame: Uint8Array, priority: Priority): boolean {
+    if (this.#blocked) return this.#queue.push(frame, priority) === null;
+    this.#queue.passed();
+    this.#writeFrame(frame);
+    return true;
+  }
+
+  #writeFrame(frame: Uint8Array): void {
+    this.#messagesOut++;
+    this.#counters.message('out', frame[1]! | (frame[2]! << 8), frame.length - FRAME_HEADER_BYTES);
+    this.#write(frame);
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#bytesOut += bytes.length;
+    this.#sentMs = this.#o.clock.nowMs();
+    if (!this.transport.write(bytes)) this.#blocked = true;
+  }
+
+  #drain(): void {
+    if (this.#state === 'closed') return;
+    this.#blocked = false;
+    // A batch that became due meanwhile goes ahead of everything queued (04 §3.2).
+    if (this.#inventory.size > 0 && this.#inventoryTimer === null) this.#flushInventory();
+    while (!this.#blocked) {
+      const frame = this.#queue.shift();
+      if (frame === null) break;
+      this.#writeFrame(frame);
+    }
+    if (!this.#refusedSends || this.#queue.bytes > this.#limits.sendQueueBytesMax / 2) return;
+    if (this.#queue.frames > this.#limits.sendQueueFramesMax / 2) return;
+    this.#refusedSends = false;
+    this.#guard(() => this.#o.handlers.onDrain?.(this));
+  }
+
+  #offer(add: () => boolean): boolean {
+    if (this.#state !== 'open') {
+      this.#counters.dropped('inventory', 'not_open');
+      return false;
+    }
+    if (!add()) {
+      this.#counters.dropped('inventory', 'frames');
+      return false;
+    }
+    if (this.#inventoryTimer === null) {
+      const sinceLast = this.#o.clock.nowMs() - this.#inventoryFlushedMs;
+      const wait = Math.max(this.#limits.inventoryDelayMs, this.#limits.inventoryIntervalMs - sinceLast);
+      this.#inventoryTimer = this.#o.clock.after(wait, () => {
+        this.#inventoryTimer = null;
+        if (!this.#blocked) this.#flushInventory();
+      });
+    }
+    return true;
+  }
+
+  #flushInventory(): void {
+    const peer = this.#peer;
+    if (this.#state !== 'open' || peer === null) return;
+    this.#inventoryFlushedMs = this.#o.clock.nowMs();
+    for (const payload of this.#inventory.take(peer.line, peer.nodeType))
+      this.#writeFrame(encodeFrame(Code.inventory2, payload));
+  }
+
+  // --- receiving -------------------------------------------------------------------------------------------
+
+  #payloadMax(code: number): number {
+    const trusted = this.#state === 'open' || (this.#state === 'judging' && this.direction === 'out');
+    return trusted ? this.#limits.payloadBytesMax(code) : this.#limits.helloPayloadBytesMax;
+  }
+
+  #data(chunk: Uint8Array): void {
+    if (this.#state === 'closed') return;
+    this.#receivedMs = this.#o.clock.nowMs();
+    this.#bytesIn += chunk.length;
+    try {
+      this.#parser.push(chunk, this.#sink);
+    } catch (error) {
+      if (!(error instanceof FrameTooLarge)) throw error;
+      this.#counters.error('frame_too_large');
+      this.#abort('frame-too-large', error.message);
+    }
+  }
+
+  #frame(code: number, payload: Uint8Array, crcValid: boolean): void {
+    if (!crcValid) {
+      this.#counters.error('crc');
+      return;
+    }
+    this.#messagesIn++;
+    this.#counters.message('in', code, payload.length);
+    if (code === Code.bye) this.#onBye(payload);
+    else if (this.#state === 'open') {
+      // Exactly one hello per connection: a second one changes nothing (03 §3.5 step 0).
+      if (code === Code.hello || code === Code.helloData) this.#counters.error('hello_again');
+      else this.#deliver(code, payload);
+    } else if (code === Code.hello || code === Code.helloData) this.#onHello(code, payload);
+    else if (this.#state === 'judging' && this.direction === 'out' && this.#held.length < heldMessagesMax)
+      this.#held.push({ code, payload: payload.slice() });
+    else this.#counters.error('before_hello');
+  }
+
+  #deliver(code: number, payload: Uint8Array): void {
+    this.#guard(() => this.#o.handlers.onMessage?.(this, code, payload));
+  }
+
+  /** What a handler throws ends neither the link nor the rest of the chunk (03 §6: parse errors do not close). */
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      if (error instanceof DecodeError) {
+        this.#counters.error('malformed');
+        return;
+      }
+      this.#counters.error('handler');
+      if (this.#o.handlers.onError === undefined) throw error;
+      this.#o.handlers.onError(this, error);
+    }
+  }
+
+  #onBye(payload: Uint8Array): void {
+    let bye = { code: 0, text: '', data: '' };
+    try {
+      bye = { ...decodeBye(payload) };
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#counters.error('malformed'); // it still is the end
+    }
+    this.transport.end();
+    this.#finish('bye-received', bye.code, bye.data, bye.text);
+  }
+
+  // --- handshake -------------------------------------------------------------------------------------------
+
+  get #terms(): SignTerms {
+    return {
+      deadlineMs: this.#startedMs + this.#limits.helloTimeoutMs,
+      abandoned: () => this.#state === 'closed',
+    };
+  }
+
+  async #sayHello(): Promise<void> {
+    try {
+      const payload = await buildHello(this.#o.self, this.#challenge, this.#terms);
+      if (this.isClosed) return;
+      if (payload === null) this.#abort('hello-timeout', 'not signed in time');
+      else this.#writeFrame(encodeFrame(Code.hello, payload));
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  #onHello(code: number, payload: Uint8Array): void {
+    if (this.#state === 'judging') {
+      this.#counters.error('hello_again');
+      return;
+    }
+    // The reference takes either on either side; we hold to the direction (03 §3.5 Quirk).
+    const expected = this.direction === 'in' ? Code.hello : Code.helloData;
+    if (code !== expected) {
+      this.#counters.error('wrong_direction');
+      this.#counters.refused(this.direction, Bye.deprecated);
+      this.bye(Bye.deprecated, 'Wrong direction of hello');
+      return;
+    }
+    this.#state = 'judging';
+    // What follows helloData must wait for the verdict, so it may as well wait in the socket.
+    if (this.direction === 'out') this.transport.pause();
+    const base = {
+      network: this.#o.self.network,
+      observedIp: this.transport.remoteAddress,
+      engine: this.#o.engine,
+      candidatesMax: this.#limits.helloCandidatesMax,
+      timeDifferenceSeconds: timeDifferenceSeconds(timeSamplesMs(this.#times)),
+      ...(this.#o.policy === undefined ? {} : { policy: this.#o.policy }),
+    };
+    const verdict =
+      this.direction === 'in'
+        ? judgeHello(payload, { ...base, ownEndpoint: endpointText(this.#o.self.publicEndpoint()) })
+        : judgeHelloData(payload, { ...base, challenge: this.#challenge });
+    verdict.then((v) => this.#judged(v)).catch((error: unknown) => this.#broken(error));
+  }
+
+  async #judged(verdict: Verdict): Promise<void> {
+    if (this.#state !== 'judging' || verdict.kind === 'ignore') return;
+    if (verdict.kind === 'refuse') {
+      this.#counters.refused(this.direction, verdict.bye);
+      this.bye(verdict.bye, verdict.text, verdict.data);
+      return;
+    }
+    if (this.direction === 'in') {
+      const answer = await answerHello(this.#o.self, verdict.peer, verdict.challenge, this.#terms);
+      if (this.isClosed) return; // gone while we signed
+      if (answer.code === Code.bye) {
+        this.#counters.refused('in', Bye.notReady);
+        const { code, text, data } = decodeBye(answer.payload);
+        this.bye(code, text, data);
+        return;
+      }
+      this.#writeFrame(encodeFrame(answer.code, answer.payload));
+    }
+    this.#open(verdict.peer);
+  }
+
+  #open(peer: PeerInfo): void {
+    this.#peer = peer;
+    this.#state = 'open';
+    this.#counters.opened(this.direction, peer.nodeType);
+    this.#counters.handshake(this.direction, 'ok', (this.#o.clock.nowMs() - this.#startedMs) / 1000);
+    this.#guard(() => this.#o.handlers.onOpen?.(this));
+    for (const { code, payload } of this.#held.splice(0)) if (this.isOpen) this.#deliver(code, payload);
+    if (!this.isClosed && !this.#paused) this.transport.resume();
+  }
+
+  /** A failing signer or engine is our trouble, not the peer's: it may come back later. */
+  #broken(error: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#counters.error('handler');
+    this.bye(Bye.notReady, 'Not ready yet, please try again later');
+    if (this.#o.handlers.onError === undefined) throw error;
+    this.#o.handlers.onError(this, error);
+  }
+
+  // --- time and end ----------------------------------------------------------------------------------------
+
+  /** Timers of 03 §2.5, apart from whatever the sender is doing. Called by the ticker. */
+  tick(now: number): void {
+    if (this.#state === 'closed') return;
+    if (this.#state !== 'open' && now - this.#startedMs > this.#limits.helloTimeoutMs) {
+      this.#abort('hello-timeout');
+      return;
+    }
+    if (!this.#paused && now - this.#receivedMs > this.#limits.silenceMs) {
+      this.#abort('silence');
+      return;
+    }
+    const buffered = this.transport.bufferedBytes;
+    const drained = this.#bytesOut - buffered;
+    if (buffered === 0 || drained > this.#drainedBytes) {
+      this.#drainedBytes = drained;
+      this.#progressMs = now;
+    } else if (now - this.#progressMs > this.#limits.writeStallMs) {
+      this.#abort('write-stall');
+      return;
+    }
+    if (!this.#blocked && now - this.#sentMs >= this.#limits.pingIdleMs) this.#write(PING);
+  }
+
+  /** See {@link Ticked.shift}. */
+  shift(ms: number): void {
+    this.#startedMs += ms;
+    this.#receivedMs += ms;
+    this.#sentMs += ms;
+    this.#progressMs += ms;
+  }
+
+  #abort(why: LinkCloseWhy, text = ''): void {
+    if (this.#state === 'closed') return;
+    this.transport.destroy();
+    this.#finish(why, null, '', text);
+  }
+
+  #finish(why: LinkCloseWhy, byeCode: number | null, data: string, text: string): void {
+    if (this.#state === 'closed') return;
+    const opened = this.#state === 'open';
+    this.#state = 'closed';
+    this.#parser.stop();
+    this.#held = [];
+    this.#inventoryTimer?.cancel();
+    const { clock, handlers } = this.#o;
+    tickerOf(clock, this.#limits.tickMs).remove(this);
+    const close: LinkClose = { why, byeCode, data, text, opened };
+    this.#counters.closed(this.direction, opened ? this.#peer!.nodeType : null, close);
+    if (!opened) this.#counters.handshake(this.direction, 'failed', (clock.nowMs() - this.#startedMs) / 1000);
+    // Later, so that nobody is told inside a call of his own.
+    queueMicrotask(() => this.#guard(() => handlers.onClose?.(this, close)));
+  }
+}
+
+/**
+ * Refuses a connection before it becomes a link: bye without time records (03 §4.1), e.g. 700 when not ready
+ * or 605 when full. Needs no hello and no signature.
+ */
+export function refuseTransport(transport: Transport, code: number, text: string): void {
+  transport.start({ data: () => undefined, drain: () => undefined, close: () => undefined });
+  transport.write(encodeFrame(Code.bye, encodeBye({ code, text, data: '' })));
+  transport.end();
 }

@@ -1,15 +1,12 @@
 import type { Clock } from '../clock/index.js';
 import type { Counters } from '../counters/index.js';
 import type { VerifyEngine } from '../identity/index.js';
-import type { Network } from '../wire/index.js';
+import type { Network, ProtocolLine } from '../wire/index.js';
 import type { LinkLimits } from './limits.js';
 import type { Link } from './link.js';
 
 /** Who opened the connection: `in` = the peer dialled us, `out` = we dialled. */
 export type Direction = 'in' | 'out';
-
-/** The two protocol lines still deployed (docs/protocol/03, "Version skew"). */
-export type ProtocolLine = '0.9.7' | '0.9.8';
 
 /**
  * How much is known about the peer's claim to its wallet (07 §9.1, proof of key).
@@ -133,8 +130,13 @@ export interface LinkHandlers {
   onMessage?(link: Link, code: number, payload: Uint8Array): void;
   /** The end, exactly once. */
   onClose?(link: Link, close: LinkClose): void;
-  /** Queues fell below half after a refused or blocked send: more may be sent. */
+  /** Queues fell below half after a refused send: more may be sent. */
   onDrain?(link: Link): void;
+  /**
+   * A handler, the signer or the engine threw something other than a DecodeError (which is counted as a
+   * malformed message). Absent: it is thrown on, into the event loop.
+   */
+  onError?(link: Link, error: unknown): void;
 }
 
 /** Connection limits of the accepting side (03 §3.5 steps 10 and 11). */

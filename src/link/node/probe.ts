@@ -1,7 +1,6 @@
 import { connect } from 'node:net';
 import { type Clock, systemClock } from '../../clock/index.js';
-import { Bye, Code, concatBytes, encodeFrame, PROBE_BYTE } from '../../wire/index.js';
-import { byePayload } from '../hello-build.js';
+import { Bye, Code, concatBytes, encodeBye, encodeFrame, PROBE_BYTE } from '../../wire/index.js';
 import { isIpv4 } from '../transport.js';
 
 /** How long the TCP connection may take (docs/protocol/03 §3.6). */
@@ -27,7 +26,10 @@ export function probeTarget(endpoint: string): { readonly ip: string; readonly p
 
 /** What a probed node receives: one zero byte and a bye 200. */
 export function probeBytes(): Uint8Array {
-  return concatBytes(Uint8Array.of(PROBE_BYTE), encodeFrame(Code.bye, byePayload(Bye.bye, 'Test OK')));
+  return concatBytes(
+    Uint8Array.of(PROBE_BYTE),
+    encodeFrame(Code.bye, encodeBye({ code: Bye.bye, text: 'Test OK', data: '' })),
+  );
 }
 
 export interface ProbeOptions {

@@ -1,0 +1,108 @@
+import type { Counter, Counters, Gauge, Histogram } from '../counters/index.js';
+import type { QueueRefusal } from './send-queue.js';
+import type { Direction, LinkClose, Priority } from './types.js';
+
+/** Reasons under `ixian_protocol_errors_total` that this room counts. */
+export type ProtocolErrorReason =
+  | 'crc'
+  | 'frame_too_large'
+  | 'before_hello'
+  | 'hello_again'
+  | 'wrong_direction'
+  | 'malformed'
+  | 'handler';
+
+const KNOWN_TYPES = new Set(['M', 'H', 'R', 'C', 'W']);
+
+/** Codes above this share one label: a peer may send any of 65,536. */
+const codeLabelMax = 63;
+
+/**
+ * The counters of all links over one {@link Counters} (names: docs/protocol/11 §12.2), looked up once instead of
+ * per message.
+ */
+export class LinkCounters {
+  static readonly #all = new WeakMap<Counters, LinkCounters>();
+  readonly #in: { messages: Counter; bytes: Counter }[] = [];
+  readonly #out: { messages: Counter; bytes: Counter }[] = [];
+
+  private constructor(readonly counters: Counters) {}
+
+  static of(counters: Counters): LinkCounters {
+    let own = LinkCounters.#all.get(counters);
+    if (own === undefined) {
+      own = new LinkCounters(counters);
+      LinkCounters.#all.set(counters, own);
+    }
+    return own;
+  }
+
+  /** One frame of `code` and `bytes` payload bytes. */
+  message(direction: Direction, code: number, bytes: number): void {
+    const table = direction === 'in' ? this.#in : this.#out;
+    const index = Math.min(code, codeLabelMax + 1);
+    let c = table[index];
+    if (c === undefined) {
+      const labels = { direction, code: index > codeLabelMax ? 'other' : String(code) };
+      c = {
+        messages: this.counters.counter('ixian_protocol_messages_total', 'Messages by code', labels),
+        bytes: this.counters.counter('ixian_protocol_bytes_total', 'Payload bytes by code', labels),
+      };
+      table[index] = c;
+    }
+    c.messages.add();
+    c.bytes.add(bytes);
+  }
+
+  error(reason: ProtocolErrorReason): void {
+    this.counters.counter('ixian_protocol_errors_total', 'Protocol errors by reason', { reason }).add();
+  }
+
+  /** A message that was not taken for sending. */
+  dropped(queue: Priority | 'inventory', reason: QueueRefusal | 'not_open'): void {
+    this.counters
+      .counter('ixian_queue_dropped_total', 'Messages not taken', { queue: `send_${queue}`, reason })
+      .add();
+  }
+
+  started(direction: Direction): void {
+    this.counters.counter('ixian_connections_opened_total', 'Connections started', { direction }).add();
+  }
+
+  opened(direction: Direction, nodeType: string): void {
+    this.#connections(direction, nodeType).add(1);
+  }
+
+  closed(direction: Direction, nodeType: string | null, close: LinkClose): void {
+    if (nodeType !== null) this.#connections(direction, nodeType).add(-1);
+    const reason = close.why.replaceAll('-', '_');
+    this.counters
+      .counter('ixian_connections_closed_total', 'Connections ended by reason', { direction, reason })
+      .add();
+  }
+
+  /** We refused a peer in the handshake, with that bye code. */
+  refused(direction: Direction, byeCode: number): void {
+    this.counters
+      .counter('ixian_connections_rejected_total', 'Peers refused by bye code', {
+        direction,
+        reason: String(byeCode),
+      })
+      .add();
+  }
+
+  handshake(direction: Direction, result: 'ok' | 'failed', seconds: number): void {
+    const h: Histogram = this.counters.histogram(
+      'ixian_handshake_duration_seconds',
+      'From start to helloData',
+      undefined,
+      { direction, result },
+    );
+    h.observe(seconds);
+  }
+
+  #connections(direction: Direction, nodeType: string): Gauge {
+    const type = KNOWN_TYPES.has(nodeType) ? nodeType : 'other';
+    return this.counters.gauge('ixian_connections', 'Handshaken connections', { direction, peer_type: type });
+  }
+}

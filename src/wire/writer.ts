@@ -126,11 +126,15 @@ export class ByteWriter {
     return this.u8(n).raw(bytes);
   }
 
-  /** `char` (01 §4.3): every protocol use is ASCII. */
+  /**
+   * `char` (01 §4.3): one UTF-16 code unit as UTF-8, 1 to 3 bytes. Every protocol use is an ASCII letter, and
+   * our reader takes nothing else. Throws RangeError for a surrogate or more than one code unit.
+   */
   char(c: string): this {
     const code = c.charCodeAt(0);
-    if (c.length !== 1 || code >= 0x80) throw new RangeError(`not one ASCII character: ${JSON.stringify(c)}`);
-    return this.u8(code);
+    if (c.length !== 1 || (code >= 0xd800 && code <= 0xdfff))
+      throw new RangeError(`not one character: ${JSON.stringify(c)}`);
+    return this.raw(utf8.encode(c));
   }
 
   /** A copy of what was written; the writer may go on. */

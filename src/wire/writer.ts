@@ -30,7 +30,9 @@ export class ByteWriter {
   }
 
   u8(v: number): this {
-    this.#buf[this.#room(1)] = v;
+    // In two steps: making room may replace the buffer.
+    const at = this.#room(1);
+    this.#buf[at] = v;
     return this;
   }
 

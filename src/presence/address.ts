@@ -1,6 +1,5 @@
-import { ByteReader, ByteWriter, DecodeError, EMPTY_BYTES } from '../wire/index.js';
+import { ByteReader, ByteWriter, DecodeError, EMPTY_BYTES, guidText, parseGuid } from '../wire/index.js';
 import { presenceAddressBytesMax } from './constants.js';
-import { guidBytes, guidText } from './guid.js';
 import { decodePow } from './pow.js';
 
 /** One reachable endpoint of a wallet on one device (docs/protocol/05 §3). */
@@ -53,7 +52,7 @@ function decodeV1(r: ByteReader): PresenceAddress {
   const start = r.offset;
   if (r.i32('presenceAddress.version') !== 1)
     throw new DecodeError('RANGE', 'presenceAddress.version', start, 'not exactly 1');
-  const device = guidBytes(r.netstr('presenceAddress.device'), 'presenceAddress.device', start + 4);
+  const device = parseGuid(r.netstr('presenceAddress.device'), 'presenceAddress.device');
   const hostname = r.netstr('presenceAddress.hostname');
   const type = r.char('presenceAddress.type');
   const nodeVersion = r.netstr('presenceAddress.nodeVersion');

@@ -6,22 +6,22 @@ import { type Presence, presenceChunks } from './presence.js';
 import type { PresenceStore } from './store.js';
 
 /** A device of a wallet whose keep-alive is asked for. */
-export interface KeepAlivePair {
+export interface WalletDevice {
   readonly wallet: Uint8Array;
   readonly device: Uint8Array;
 }
 
-/** Most pairs answered from one getKeepAlives: 20 full chunks, 12 MB; honest nodes ask for at most 500. */
-export const keepAlivePairsMax = 10_000;
+/** Most pairs answered from one getKeepAlives: four full chunks, 1.2 MB; honest nodes ask for at most 500. */
+export const keepAlivePairsMax = 2000;
 
 /**
  * Reads a getKeepAlives payload up to the end of its data: the announced count is a promise, what is present
  * is what counts (docs/protocol/05 §10.3 Weakness). Throws DecodeError for a broken pair.
  */
-export function readKeepAlivePairs(payload: Uint8Array): KeepAlivePair[] {
+export function readKeepAlivePairs(payload: Uint8Array): WalletDevice[] {
   const r = new ByteReader(payload);
   const count = Math.min(r.uvarInt('getKeepAlives.count'), keepAlivePairsMax);
-  const out: KeepAlivePair[] = [];
+  const out: WalletDevice[] = [];
   while (out.length < count && r.remaining > 0) {
     const wallet = parseAddress(r.vb('getKeepAlives.wallet'), 'getKeepAlives.wallet');
     out.push({ wallet, device: r.vb('getKeepAlives.device') });
@@ -33,7 +33,7 @@ export function readKeepAlivePairs(payload: Uint8Array): KeepAlivePair[] {
  * The keepAlivesChunk payloads that answer a getKeepAlives: up to 500 pairs each, unknown ones counted but
  * left out as in the reference, and never a message without a keep-alive in it (05 §10.3).
  */
-export function keepAliveChunks(store: PresenceStore, pairs: readonly KeepAlivePair[]): Uint8Array[] {
+export function keepAliveChunks(store: PresenceStore, pairs: readonly WalletDevice[]): Uint8Array[] {
   const out: Uint8Array[] = [];
   for (let i = 0; i < pairs.length; i += keepAlivesPerChunk) {
     const slice = pairs.slice(i, i + keepAlivesPerChunk);

@@ -1,8 +1,16 @@
 import { addressWithChecksum, parseAddress, type Signer, sha3sqTrunc } from '../identity/index.js';
-import { ByteReader, ByteWriter, bytesEqual, concatBytes, DecodeError, type Network } from '../wire/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  bytesEqual,
+  concatBytes,
+  DecodeError,
+  guidText,
+  type Network,
+  parseGuid,
+} from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import { keepAliveBytesMax } from './constants.js';
-import { guidBytes, guidText } from './guid.js';
 import { decodePow } from './pow.js';
 
 /** The signed claim of one device to be reachable somewhere (docs/protocol/05 §5). */
@@ -98,7 +106,7 @@ function decodeV1(r: ByteReader): KeepAlive {
   const checked = r.i32Bytes('keepAlive.wallet');
   if (checked === null) throw new DecodeError('EMPTY', 'keepAlive.wallet', walletAt);
   const wallet = parseAddress(checked, 'keepAlive.wallet');
-  const device = guidBytes(r.netstr('keepAlive.device'), 'keepAlive.device', r.offset);
+  const device = parseGuid(r.netstr('keepAlive.device'), 'keepAlive.device');
   const timestampAt = r.offset;
   const timestamp = Number(r.i64('keepAlive.timestamp'));
   if (!Number.isSafeInteger(timestamp) || timestamp < 0)

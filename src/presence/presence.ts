@@ -97,23 +97,33 @@ function decodeV0(r: ByteReader): DecodedPresence {
 
 /** Bytes of a presence: version 0 in the legacy layout, every other number in the current one (05 §4). */
 export function encodePresence(p: Presence): Uint8Array {
-  return p.version === 0 ? encodeV0(p) : encodeV1(p);
+  return encodePresenceSlots(p, p.addresses);
 }
 
-function encodeV1(p: Presence): Uint8Array {
-  const w = new ByteWriter(1280 + 640 * p.addresses.length);
-  w.var(p.version).vb(p.wallet).vb(p.publicKey).vb(p.metadata).var(p.addresses.length);
-  for (const a of p.addresses) w.vb(encodePresenceAddress(a));
-  return w.vb(p.addresses.find((a) => a.type === 'M' && a.pow !== null)?.pow ?? null).bytes();
+/** As {@link encodePresence}, with empty slots where there is no endpoint: readers skip them (05 §4.1). */
+export function encodePresenceSlots(
+  p: Omit<Presence, 'addresses'>,
+  slots: readonly (PresenceAddress | null)[],
+): Uint8Array {
+  return p.version === 0 ? encodeV0(p, slots) : encodeV1(p, slots);
 }
 
-function encodeV0(p: Presence): Uint8Array {
-  const w = new ByteWriter(1280 + 640 * p.addresses.length);
+type Slot = PresenceAddress | null;
+
+function encodeV1(p: Omit<Presence, 'addresses'>, slots: readonly Slot[]): Uint8Array {
+  const w = new ByteWriter(1280 + 640 * slots.length);
+  w.var(p.version).vb(p.wallet).vb(p.publicKey).vb(p.metadata).var(slots.length);
+  for (const a of slots) w.vb(a === null ? null : encodePresenceAddress(a));
+  return w.vb(slots.find((a) => a?.type === 'M' && a.pow !== null)?.pow ?? null).bytes();
+}
+
+function encodeV0(p: Omit<Presence, 'addresses'>, slots: readonly Slot[]): Uint8Array {
+  const w = new ByteWriter(1280 + 640 * slots.length);
   w.i32(0).i32Bytes(addressWithChecksum(p.wallet)).i32Bytes(p.publicKey).i32Bytes(p.metadata);
-  w.u16(p.addresses.length);
-  for (const a of p.addresses) w.i32Bytes(encodePresenceAddress(a));
+  w.u16(slots.length);
+  for (const a of slots) w.i32Bytes(a === null ? null : encodePresenceAddress(a));
   // Unlike the rest of this layout, the last length is a varint; any type counts (05 §4.2).
-  return w.vb(p.addresses.find((a) => a.pow !== null)?.pow ?? null).bytes();
+  return w.vb(slots.find((a) => a !== null && a.pow !== null)?.pow ?? null).bytes();
 }
 
 /**

@@ -53,7 +53,8 @@ export class SecondWheel<T extends WheelEntry<T>> {
     const out: T[] = [];
     const from = Math.max(this.#cursor + 1, second - wheelSlots + 1);
     for (let s = from; s <= second; s++)
-      for (let e = this.#heads[slotOf(s)] ?? null; e !== null; e = e.next) if (e.second <= second) out.push(e);
+      for (let e = this.#heads[slotOf(s)] ?? null; e !== null; e = e.next)
+        if (e.second <= second) out.push(e);
     this.#cursor = second;
     return out;
   }

@@ -55,6 +55,23 @@ export function fromBytes(at: usize, bytes: u32, out: usize): void {
   }
 }
 
+/** The low `bytes` bytes of a number, big-endian; the inverse of `fromBytes`. */
+export function toBytes(number: usize, bytes: u32, out: usize): void {
+  let held: u64 = 0;
+  let heldBits: u32 = 0;
+  let next: u32 = 0;
+  for (let i = bytes; i > 0; i--) {
+    if (heldBits < 8) {
+      held |= (next < limbs ? limb(number, next) : 0) << heldBits;
+      heldBits += LIMB_BITS;
+      next++;
+    }
+    store<u8>(out + i - 1, <u8>held);
+    held >>= 8;
+    heldBits -= 8;
+  }
+}
+
 /** −1, 0 or 1 as a is below, equal to or above b. */
 export function compare(a: usize, b: usize): i32 {
   for (let i = limbs; i > 0; i--) {

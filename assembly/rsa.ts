@@ -9,6 +9,7 @@ import {
   NUMBER_BYTES,
   reduceOnce,
   square,
+  toBytes,
   toMontgomery,
 } from './montgomery';
 import { sha512Repeated } from './sha512';
@@ -72,17 +73,32 @@ function raise(exponent: u32): void {
   reduceOnce(POWER);
 }
 
+/** Loads modulus and signature, which is as long; false when one of them is not acceptable. */
+function loadOperands(modulusAt: usize, bytes: u32, signatureAt: usize, exponent: u32): bool {
+  if (!isUsableKey(modulusAt, bytes, exponent)) return false;
+  loadModulus(modulusAt, bytes);
+  fromBytes(signatureAt, bytes, SIGNATURE);
+  return isBelowModulus(SIGNATURE);
+}
+
+/**
+ * The primitive alone (RSAVP1, RFC 8017 §5.2.2): signature^exponent mod n, as long as the modulus, into `out`.
+ * @returns false, with nothing written, when key or signature is not acceptable
+ */
+export function rsaPower(modulusAt: usize, bytes: u32, signatureAt: usize, exponent: u32, out: usize): bool {
+  if (!loadOperands(modulusAt, bytes, signatureAt, exponent)) return false;
+  raise(exponent);
+  toBytes(POWER, bytes, out);
+  return true;
+}
+
 function verify(item: usize): bool {
   const modulusAt: usize = load<u32>(item, 0);
   const modulusBytes = load<u32>(item, 4);
   const signatureAt: usize = load<u32>(item, 8);
   const exponent = load<u32>(item, 24);
-  if (!isUsableKey(modulusAt, modulusBytes, exponent)) return false;
   if (load<u32>(item, 12) != modulusBytes) return false;
-
-  loadModulus(modulusAt, modulusBytes);
-  fromBytes(signatureAt, modulusBytes, SIGNATURE);
-  if (!isBelowModulus(SIGNATURE)) return false;
+  if (!loadOperands(modulusAt, modulusBytes, signatureAt, exponent)) return false;
 
   encodeMessage(load<u32>(item, 16), load<u32>(item, 20), modulusBytes);
   fromBytes(ENCODED, modulusBytes, EXPECTED);

@@ -50,6 +50,7 @@ export interface ScalarExports {
     out: number,
   ): void;
   scanPresences(items: number, count: number, table: number, addresses: number, maxRows: number): number;
+  rsaPower(modulus: number, bytes: number, signature: number, exponent: number, out: number): number;
   rsaVerifyBatch(items: number, count: number, verdicts: number): void;
 }
 

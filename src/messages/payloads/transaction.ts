@@ -1,10 +1,7 @@
-import { ByteReader, ByteWriter, DecodeError } from '../../wire/index.js';
+import { ByteReader, ByteWriter, readIxiNumber, writeIxiNumber } from '../../wire/index.js';
 
 /** Longest tag of a transactionSendRequest (docs/protocol/07 §4.3). */
 export const transactionTagBytesMax = 16;
-
-/** Longest integer an amount may have on the wire: 2^127 units are far above any supply (01 §5). */
-const amountBytesMax = 16;
 
 /** Body of transactionSendRequest: asks for payment instructions. Amounts in 10^-8 coins. */
 export interface TransactionSendRequest {
@@ -39,14 +36,14 @@ export interface TransactionRequest {
 }
 
 export function encodeTransactionSendRequest(p: TransactionSendRequest): Uint8Array {
-  return new ByteWriter().vb(amountBytes(p.amount)).vb(p.tag).vb(p.message).bytes();
+  return writeIxiNumber(new ByteWriter(), p.amount).vb(p.tag).vb(p.message).bytes();
 }
 
 /** @throws DecodeError */
 export function decodeTransactionSendRequest(bytes: Uint8Array): TransactionSendRequest {
   const r = new ByteReader(bytes);
   return {
-    amount: amount(r, 'transactionSendRequest.amount'),
+    amount: readIxiNumber(r, 'transactionSendRequest.amount'),
     tag: r.ixiBytes('transactionSendRequest.tag', transactionTagBytesMax),
     message: r.ixiBytes('transactionSendRequest.message'),
   };
@@ -80,7 +77,7 @@ export function decodeTransactionSend(bytes: Uint8Array): TransactionSend {
 }
 
 export function encodeTransactionRequest(p: TransactionRequest): Uint8Array {
-  const w = new ByteWriter().vb(p.requestId).vb(amountBytes(p.amount));
+  const w = writeIxiNumber(new ByteWriter().vb(p.requestId), p.amount);
   return w.vb(p.message).vb(p.instructions).vb(p.publicKey).bytes();
 }
 
@@ -89,30 +86,9 @@ export function decodeTransactionRequest(bytes: Uint8Array): TransactionRequest 
   const r = new ByteReader(bytes);
   return {
     requestId: r.ixiBytes('transactionRequest.requestId'),
-    amount: amount(r, 'transactionRequest.amount'),
+    amount: readIxiNumber(r, 'transactionRequest.amount'),
     message: r.ixiBytes('transactionRequest.message'),
     instructions: r.ixiBytes('transactionRequest.instructions'),
     publicKey: r.ixiBytes('transactionRequest.publicKey'),
   };
-}
-
-/** Shortest little-endian two's complement of an amount (01 §5.1); zero is one zero byte. */
-function amountBytes(units: bigint): Uint8Array {
-  const out: number[] = [];
-  let rest = units;
-  for (;;) {
-    const byte = Number(rest & 0xffn);
-    rest >>= 8n;
-    out.push(byte);
-    if ((rest === 0n && byte < 0x80) || (rest === -1n && byte >= 0x80)) return Uint8Array.from(out);
-  }
-}
-
-function amount(r: ByteReader, field: string): bigint {
-  const at = r.offset;
-  const bytes = r.vb(field, amountBytesMax);
-  if (bytes.length === 0) throw new DecodeError('EMPTY', field, at);
-  let v = 0n;
-  for (let i = bytes.length - 1; i >= 0; i--) v = (v << 8n) | BigInt(bytes[i]!);
-  return BigInt.asIntN(bytes.length * 8, v);
 }

@@ -57,8 +57,16 @@ export type OpenResult = { readonly opened: OpenedMessage } | { readonly dropped
 
 const drop = (dropped: DropReason): OpenResult => ({ dropped });
 
-/** What a completed version 1 contact may still send outside the session keys (07 §3.7). */
-const afterCompletion: ReadonlySet<number> = new Set([Spixi.requestAdd2, Spixi.acceptAdd2, Spixi.keys2]);
+/**
+ * What a completed version 1 contact may still send outside the session keys (07 §3.7); a signed getNick too,
+ * because 0.9.8 repeats the one of the set-up until it is confirmed (transcript interop-A97-B98).
+ */
+const afterCompletion: ReadonlySet<number> = new Set([
+  Spixi.requestAdd2,
+  Spixi.acceptAdd2,
+  Spixi.keys2,
+  Spixi.getNick,
+]);
 /** Version 0 contacts are acknowledged with rsa2 even when complete (07 §6.5). */
 const afterCompletionV0: ReadonlySet<number> = new Set([
   Spixi.requestAdd,
@@ -68,11 +76,11 @@ const afterCompletionV0: ReadonlySet<number> = new Set([
   Spixi.acceptAdd2,
   Spixi.keys2,
   Spixi.msgReceived,
+  Spixi.getNick,
 ]);
 /** What a contact may send outside the session keys while the set-up runs (07 §3.7, §6.3). */
 const beforeCompletion: ReadonlySet<number> = new Set([
   ...afterCompletionV0,
-  Spixi.getNick,
   Spixi.nick,
   Spixi.transactionSend,
   Spixi.transactionRequest,

@@ -87,11 +87,14 @@ export interface HelloAnswer {
   readonly payload: Uint8Array;
 }
 
+/** The words the reference uses, so that this whole payload is the same (03 §3.3). */
+const NOT_READY_TEXT = "The node isn't ready yet, please try again later.";
+
 /** Answer of a node that has no block yet or cannot sign in time (03 §3.3, §5.2). */
 export function notReadyAnswer(): HelloAnswer {
   return {
     code: Code.bye,
-    payload: encodeBye({ code: Bye.notReady, text: 'Not ready yet, please try again later', data: '' }),
+    payload: encodeBye({ code: Bye.notReady, text: NOT_READY_TEXT, data: '' }),
   };
 }
 

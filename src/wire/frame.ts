@@ -78,8 +78,6 @@ export function judgeLength(h: FrameHeader, payloadMax = framePayloadBytesMax): 
 export function writeFrameHeader(out: Uint8Array, at: number, code: number, payload: Uint8Array): void {
   if (!Number.isInteger(code) || code < 0 || code > 0xffff) throw new RangeError(`no message code: ${code}`);
   const n = payload.length;
-  // A receiver drops an empty frame without a word (03 §2.3), so sending one is a mistake of the caller.
-  if (n === 0) throw new RangeError('a frame without payload is never delivered');
   if (n > framePayloadBytesMax)
     throw new RangeError(`payload of ${n} bytes, at most ${framePayloadBytesMax}`);
   const crc = crc32c(payload);
@@ -94,9 +92,10 @@ export function writeFrameHeader(out: Uint8Array, at: number, code: number, payl
 }
 
 /**
- * One v6 frame (03 §2.1) in a fresh array.
+ * One v6 frame (03 §2.1) in a fresh array. An empty payload can be framed, but no receiver delivers it: pad
+ * with one byte instead (03 §2.3).
  *
- * @throws RangeError for a code outside u16 and for a payload that is empty or above 50,000,000 bytes.
+ * @throws RangeError for a code outside u16 and for a payload above 50,000,000 bytes.
  */
 export function encodeFrame(code: number, payload: Uint8Array): Uint8Array {
   const out = new Uint8Array(FRAME_HEADER_BYTES + payload.length);

@@ -16,9 +16,10 @@ import { framePayloadBytesMax } from './limits.js';
 export interface StreamSink {
   /**
    * A whole frame. `payload` is a view that is valid **only during the call**: copy what must live longer.
-   * `crcValid` false: drop the message, keep the connection (docs/protocol/03 §2.3 step 5).
+   * `crcValid` false: drop the message, keep the connection (docs/protocol/03 §2.3 step 5). `crc` is the one
+   * the header announces; with the code it names a message where duplicates are suppressed (01 §6).
    */
-  frame(code: number, payload: Uint8Array, crcValid: boolean): void;
+  frame(code: number, payload: Uint8Array, crcValid: boolean, crc: number): void;
   /** A time-sync record, milliseconds; at most five per stream (03 §2.4). */
   time(ms: bigint): void;
   /** A single byte that starts nothing: ping, probe byte or garbage (03 §2). */
@@ -175,7 +176,7 @@ export class StreamParser {
     if (this.#collected === 0 && bytes.length - at >= h.length) {
       this.#open = null;
       const payload = bytes.subarray(at, at + h.length);
-      sink.frame(h.code, payload, crc32c(payload) === h.crc);
+      sink.frame(h.code, payload, crc32c(payload) === h.crc, h.crc);
       return at + h.length;
     }
     const n = Math.min(h.length - this.#collected, bytes.length - at);
@@ -188,7 +189,7 @@ export class StreamParser {
       const buffer = this.#collect;
       const payload = buffer.subarray(0, h.length);
       if (buffer.length > collectBytesKept) this.#collect = new Uint8Array(0);
-      sink.frame(h.code, payload, crc32c(payload) === h.crc);
+      sink.frame(h.code, payload, crc32c(payload) === h.crc, h.crc);
     }
     return at + n;
   }

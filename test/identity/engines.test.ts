@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   createSigner,
@@ -18,18 +17,7 @@ import { restrictRuntime } from '../../src/identity/runtime.js';
 import { encodedMessage } from '../../src/identity/verify/engine.js';
 import { passesSelfTest, selfTestItems } from '../../src/identity/verify/self-test.js';
 import { concatBytes, fromHex } from '../../src/wire/index.js';
-
-interface Case {
-  readonly name: string;
-  readonly in: Readonly<Record<string, string | null>>;
-  readonly out: Readonly<Record<string, unknown>>;
-}
-
-const cases = (file: string): Case[] =>
-  (JSON.parse(readFileSync(`test/vectors/${file}`, 'utf8')) as { cases: Case[] }).cases;
-
-const privateBlob = (name: string): Uint8Array =>
-  fromHex(cases('wallets.json').find((c) => c.name === name)!.in.privateKey!);
+import { fixtures, hex, walletKey } from './fixtures.js';
 
 const message = new TextEncoder().encode('a message');
 
@@ -62,10 +50,10 @@ function rawSign(d: Uint8Array, n: Uint8Array, em: Uint8Array): Uint8Array {
 }
 
 async function edges(): Promise<Edge[]> {
-  const blob = privateBlob('signer');
+  const blob = walletKey('signer');
   const priv = decodePrivateKey(blob);
   const key = publicKeyOf(blob);
-  const other = publicKeyOf(privateBlob('w0'));
+  const other = publicKeyOf(walletKey('w0'));
   const signature = await (await createSigner(blob)).sign(message);
   const n = priv.n;
   const em = encodedMessage(message, n.length);
@@ -174,14 +162,13 @@ describe.each(verifyEngineNames)('engine %s', (name: VerifyEngineName) => {
 
   it('agrees with the reference on its signature cases', () =>
     use(async (engine) => {
-      const list = cases('02-identity.json').filter((c) => c.name.startsWith('signature/verify/'));
+      const list = fixtures('02-identity.json').filter((c) => c.name.startsWith('signature/verify/'));
       expect(list.length).toBeGreaterThan(20);
-      const bytes = (s: string | null): Uint8Array => fromHex(s ?? '');
       const verdicts = await engine.verify(
         list.map((c) => ({
-          key: bytes(c.in.publicKey!),
-          message: bytes(c.in.message!),
-          signature: bytes(c.in.signature!),
+          key: hex(c.in.publicKey),
+          message: hex(c.in.message),
+          signature: hex(c.in.signature),
         })),
       );
       expect(verdicts).toEqual(list.map((c) => c.out.verifies));
@@ -234,7 +221,7 @@ describe('choice of engine', () => {
 });
 
 it('keeps the key parser strict about what an operation may touch', () => {
-  const key = publicKeyOf(privateBlob('w0'));
+  const key = publicKeyOf(walletKey('w0'));
   expect(decodePublicKey(key)).toMatchObject({ addressVersion: 1, bits: 4096 });
   const { n, e } = decodePublicKey(key);
   expect(() => decodePublicKey(encodePublicKey({ addressVersion: 1, n: n.subarray(0, 100), e }))).toThrow(

@@ -185,8 +185,9 @@ export class Link {
   bye(code: number, text = '', data = ''): void {
     if (this.#state === 'closed') return;
     this.#write(encodeFrame(Code.bye, encodeBye({ code, text, data })));
-    this.transport.end();
+    // First ours: some transports report their end inside this call.
     this.#finish('bye-sent', code, data, text);
+    this.transport.end();
   }
 
   /** Ends at once, without a word. */
@@ -355,8 +356,8 @@ export class Link {
       if (!(error instanceof DecodeError)) throw error;
       this.#counters.error('malformed'); // it still is the end
     }
-    this.transport.end();
     this.#finish('bye-received', bye.code, bye.data, bye.text);
+    this.transport.end();
   }
 
   // --- handshake -------------------------------------------------------------------------------------------
@@ -485,8 +486,8 @@ export class Link {
 
   #abort(why: LinkCloseWhy, text = ''): void {
     if (this.#state === 'closed') return;
-    this.transport.destroy();
     this.#finish(why, null, '', text);
+    this.transport.destroy();
   }
 
   #finish(why: LinkCloseWhy, byeCode: number | null, data: string, text: string): void {

@@ -1,7 +1,7 @@
-import { bytesEqual, concatBytes, DecodeError } from '../wire/index.js';
+import { bytesEqual, concatBytes, DecodeError, EMPTY_BYTES } from '../wire/index.js';
 import { type Address, addressFromKey, addressFromNonce } from './address.js';
 import { sha3_512sq, sha512qu, sha512quTrunc, sha512sq, sha512sqTrunc } from './hash.js';
-import { decodePublicKey, publicKeyOf } from './rsa-key.js';
+import { decodePrivateKey, decodePublicKey, isConsistentPrivateKey, publicKeyOf } from './rsa-key.js';
 import { randomBytes, wipe } from './runtime.js';
 
 /** Versions of the wallet file that hold a usable key (docs/protocol/02 §10). */
@@ -81,7 +81,9 @@ export class Wallet {
   readonly primary: Address;
   readonly #privateKey: Uint8Array | null;
   readonly #baseNonce: Uint8Array;
-  readonly #derived: WalletAddress[] = [];
+  readonly #nonces: Uint8Array[] = [];
+  /** Derived from the nonces when asked for: replaying thousands of them must stay cheap. */
+  readonly #derived: Address[] = [];
 
   /** Copies what it is given. Throws {@link WalletError} when the parts do not fit together. */
   constructor(parts: WalletParts) {
@@ -89,8 +91,11 @@ export class Wallet {
     try {
       decodePublicKey(publicKey);
       this.primary = addressFromKey(publicKey);
-      if (privateKey !== null && !bytesEqual(publicKeyOf(privateKey), publicKey))
-        throw new WalletError('CORRUPT', 'private and public key do not belong together');
+      if (privateKey !== null) {
+        const consistent = isConsistentPrivateKey(decodePrivateKey(privateKey));
+        if (!consistent || !bytesEqual(publicKeyOf(privateKey), publicKey))
+          throw new WalletError('CORRUPT', 'the numbers of the keys do not belong together');
+      }
     } catch (error) {
       if (error instanceof DecodeError)
         throw new WalletError('CORRUPT', 'the wallet holds no usable RSA key');
@@ -120,11 +125,20 @@ export class Wallet {
   }
 
   #replay(last: Uint8Array): void {
-    for (let i = 0; i < replayedNoncesMax; i++) {
-      const { nonce } = this.nextAddress();
-      if (nonce !== null && bytesEqual(nonce, last)) return;
-    }
+    while (this.#nonces.length < replayedNoncesMax) if (bytesEqual(this.#nextNonce(), last)) return;
     throw new WalletError('NONCE_REPLAY', 'the last nonce of the file is not one of this wallet');
+  }
+
+  #nextNonce(): Uint8Array {
+    const nonce = nextNonce(this.version, this.#baseNonce, this.lastNonce ?? EMPTY_BYTES);
+    this.#nonces.push(nonce);
+    return nonce;
+  }
+
+  #at(i: number): WalletAddress {
+    const nonce = this.#nonces[i]!;
+    this.#derived[i] ??= addressFromNonce(this.primary, nonce);
+    return { nonce, address: this.#derived[i]! };
   }
 
   /** True when there is no private key. */
@@ -146,20 +160,18 @@ export class Wallet {
 
   /** Nonce of the newest derived address; null while there is only the primary one. */
   get lastNonce(): Uint8Array | null {
-    return this.#derived.at(-1)?.nonce ?? null;
+    return this.#nonces.at(-1) ?? null;
   }
 
   /** Primary address, then the derived ones in order. */
   get addresses(): readonly WalletAddress[] {
-    return [{ nonce: null, address: this.primary }, ...this.#derived];
+    return [{ nonce: null, address: this.primary }, ...this.#nonces.map((_, i) => this.#at(i))];
   }
 
   /** Derives and remembers the next address (02 §10); save the wallet to keep it. */
   nextAddress(): WalletAddress {
-    const nonce = nextNonce(this.version, this.#baseNonce, this.lastNonce ?? new Uint8Array(0));
-    const added = { nonce, address: addressFromNonce(this.primary, nonce) };
-    this.#derived.push(added);
-    return added;
+    this.#nextNonce();
+    return this.#at(this.#nonces.length - 1);
   }
 
   /** The same wallet without its private key; versions below 5 become 4, the oldest with that form. */

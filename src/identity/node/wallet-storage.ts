@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, constants, copyFile, link, open, rename, rm } from 'node:fs/promises';
+import { chmod, constants, copyFile, link, lstat, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Address, addressText } from '../address.js';
 import { type GenerateKeyOptions, generateRsaPrivateKey } from '../generate-key.js';
@@ -145,9 +145,18 @@ export async function generateWallet(options: GenerateKeyOptions = {}): Promise<
   }
 }
 
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
- * Makes a new wallet and its file; a weak password is refused before the long search, an existing file never
- * overwritten. Rejects with {@link WalletError}.
+ * Makes a new wallet and its file; a weak password and an existing file are refused before the long search, and
+ * a file that appears meanwhile is not overwritten either. Rejects with {@link WalletError}.
  */
 export async function createWalletFile(
   path: string,
@@ -155,6 +164,7 @@ export async function createWalletFile(
   options: GenerateKeyOptions = {},
 ): Promise<Wallet> {
   checkWalletPassword(password);
+  if (await exists(path)) throw new WalletError('EXISTS', `there is already a file at ${path}`);
   const wallet = await generateWallet(options);
   await saveWalletFile(path, wallet, password, { overwrite: false });
   return wallet;

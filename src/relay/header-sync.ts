@@ -69,9 +69,7 @@ export class HeaderSync {
     const { clock, random = Math.random } = this.options;
     const sources = this.options.sources();
     const peer =
-      prefer !== null && prefer.isOpen && sources.includes(prefer)
-        ? prefer
-        : sources[Math.floor(random() * sources.length)];
+      prefer?.isOpen && sources.includes(prefer) ? prefer : sources[Math.floor(random() * sources.length)];
     if (peer === undefined) return;
     const from = this.options.height() + 1;
     if (!peer.send(Code.getBlockHeaders3, this.options.request(from, headersPerRequest))) return;

@@ -17,8 +17,6 @@ export interface RelayLimits {
   messageBytesMax: number;
   /** Wallet or device changes kept in the presence store. */
   presencesMax: number;
-  /** Subscribed addresses per connection (04 §1.2). */
-  subscribedAddressesMax: number;
   /** Requests to the ledger open at once, all clients together (09 §13 remedy 3). */
   ledgerRequestsMax: number;
   /** The same per client connection. */
@@ -43,7 +41,6 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   preHelloPerSourceMax: 1_000,
   messageBytesMax: 2 * 1024 * 1024,
   presencesMax: 1_000_000,
-  subscribedAddressesMax: 500,
   ledgerRequestsMax: 16_384,
   ledgerRequestsPerClientMax: 64,
   requestsPerSecond: 100,

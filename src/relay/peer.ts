@@ -45,7 +45,7 @@ export class RelayPeer {
     this.nodeType = info.nodeType;
     this.sourceAddress = info.observedIp;
     this.height = info.lastBlock?.number ?? 0;
-    this.subscriptions = new Subscriptions({ itemsMax: limits.subscribedAddressesMax });
+    this.subscriptions = new Subscriptions();
     this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestsBurst, nowMs);
     this.messages = new TokenBucket(
       info.verified === 'none' ? limits.unprovenMessagesPerSecond : limits.messagesPerSecond,

@@ -5,11 +5,6 @@ import type { RelayLimits } from './limits.js';
 import type { RelayPeer } from './peer.js';
 import type { SessionTable } from './sessions.js';
 
-/** Longest message id that is forwarded (docs/protocol/07 §3.6). */
-export const messageIdBytesMax = 64;
-/** Error messages to one connection about one recipient are not repeated sooner: errors provoke look-ups. */
-export const errorsPerSecond = 200;
-
 export interface StreamRouterOptions {
   readonly counters: Counters;
   readonly sessions: SessionTable<RelayPeer>;
@@ -49,30 +44,39 @@ export class StreamRouter {
   route(from: RelayPeer, payload: Uint8Array): void {
     const { limits, sessions, ownWallet } = this.options;
     this.options.counters.counter('ixian_messages_received_total', 'Stream messages received').add();
-    if (payload.length > limits.messageBytesMax) return this.#drop('too_large');
+    if (payload.length > limits.messageBytesMax) {
+      this.#drop('too_large');
+      return;
+    }
     let envelope: Envelope;
     try {
       envelope = envelopeOf(payload);
     } catch (e) {
       if (!(e instanceof DecodeError)) throw e;
-      return this.#drop('malformed');
+      this.#drop('malformed');
+      return;
     }
-    if (envelope.type === StreamMessageType.error) return this.#drop('error_type');
-    if (envelope.id.length === 0 || envelope.id.length > messageIdBytesMax) return this.#drop('bad_id');
+    if (envelope.type === StreamMessageType.error) {
+      this.#drop('error_type');
+      return;
+    }
     if (!from.messages.take(this.options.nowMs())) {
       // Told, so that the sender neither waits nor believes it delivered.
       this.#drop('rate_limit');
-      return this.#undeliverable(from, envelope);
+      this.#undeliverable(from, envelope);
+      return;
     }
-    const { recipient } = envelope;
+    const recipient = envelope.recipient;
     if (recipient === null || bytesEqual(recipient, ownWallet)) {
       this.#drop('no_recipient');
-      return this.#undeliverable(from, envelope);
+      this.#undeliverable(from, envelope);
+      return;
     }
     const receivers = sessions.receivers(bytesKey(recipient));
     if (receivers.length === 0) {
       this.#drop('not_connected');
-      return this.#undeliverable(from, envelope);
+      this.#undeliverable(from, envelope);
+      return;
     }
     // One frame for all receivers; it must own its bytes because send queues keep it.
     const frame = encodeFrame(Code.s2data, payload);
@@ -80,7 +84,8 @@ export class StreamRouter {
     for (const r of receivers) if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
     if (taken === 0) {
       this.#drop('receiver_queue_full');
-      return this.#undeliverable(from, envelope);
+      this.#undeliverable(from, envelope);
+      return;
     }
     this.#forwarded.add(taken);
     this.#forwardedBytes.add(taken * payload.length);

@@ -66,7 +66,9 @@ describe('07 §9.1 proof of key', () => {
       (t) => t.remove('w', 1),
     ];
     const orders = (list: number[]): number[][] =>
-      list.length === 0 ? [[]] : list.flatMap((x) => orders(list.filter((y) => y !== x)).map((r) => [x, ...r]));
+      list.length === 0
+        ? [[]]
+        : list.flatMap((x) => orders(list.filter((y) => y !== x)).map((r) => [x, ...r]));
     for (const order of orders([0, 1, 2, 3])) {
       const t = new SessionTable<ReturnType<typeof peer>>();
       for (const i of order) {

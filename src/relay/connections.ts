@@ -1,0 +1,227 @@
+import type { VerifyEngine } from '../identity/index.js';
+import type { LinkClose } from '../link/index.js';
+import {
+  type BlockTip,
+  type HandshakePolicy,
+  isIpv4,
+  Link,
+  type LinkHandlers,
+  type LinkLimits,
+  type SelfInfo,
+  type Transport,
+} from '../link/index.js';
+import { probe } from '../link/node/probe.js';
+import { Bye } from '../wire/index.js';
+import type { RelayContext } from './context.js';
+import type { Candidate, DialEvents } from './outbound.js';
+import { type PeerRole, RelayPeer } from './peer.js';
+
+/** What the node does when a connection becomes a peer and stops being one. */
+export interface PeerEvents {
+  opened(peer: RelayPeer): void;
+  message(peer: RelayPeer, code: number, payload: Uint8Array): void;
+  closed(peer: RelayPeer, close: LinkClose): void;
+  /** A peer refused our address (bye 600) and told the one it sees. */
+  endpointReported(reporter: string, ip: string): void;
+}
+
+export interface ConnectionsOptions {
+  readonly engine: VerifyEngine;
+  readonly self: SelfInfo;
+  readonly linkLimits: Partial<LinkLimits>;
+  readonly unverifiedClients: 'accept' | 'refuse';
+  readonly probePeers: boolean;
+  /** Own challenge of dialled links, for replays. */
+  readonly challenge: number | null;
+  readonly dial: (host: string, port: number, localAddress: string | null) => Promise<Transport>;
+  /** Refused wallets and endpoints (operator's bans). */
+  blacklisted(address: Uint8Array, endpoint: string): boolean;
+}
+
+/**
+ * Makes links of transports: counts what is half open, refuses what is too much, judges hellos with the node's
+ * policy, and hands complete ones to the node as peers.
+ */
+export class Connections {
+  /** Accepted and not yet past their hello, by source address. */
+  readonly #greeting = new Map<string, number>();
+  #greetingTotal = 0;
+  #inbound = 0;
+  readonly #links = new Set<Link>();
+  #draining = false;
+
+  constructor(
+    private readonly ctx: RelayContext,
+    private readonly options: ConnectionsOptions,
+    private readonly events: PeerEvents,
+  ) {}
+
+  /** Inbound connections in any state. */
+  get inbound(): number {
+    return this.#inbound;
+  }
+
+  /** Inbound connections that have not completed their hello. */
+  get greeting(): number {
+    return this.#greetingTotal;
+  }
+
+  #refuse(reason: string): void {
+    this.ctx.counters
+      .counter('ixian_connections_refused_total', 'Connections ended before their hello, by reason', {
+        reason,
+      })
+      .add();
+  }
+
+  /** A transport was accepted. */
+  accept(transport: Transport): void {
+    const { limits } = this.ctx;
+    const source = transport.remoteAddress;
+    const fromSource = this.#greeting.get(source) ?? 0;
+    if (this.#greetingTotal >= limits.preHelloConnectionsMax || fromSource >= limits.preHelloPerSourceMax) {
+      // No bye: writing to a flood is work for its benefit.
+      this.#refuse(fromSource >= limits.preHelloPerSourceMax ? 'pre_hello_source' : 'pre_hello');
+      transport.destroy();
+      return;
+    }
+    this.#inbound++;
+    this.#greetingTotal++;
+    this.#greeting.set(source, fromSource + 1);
+    let greeting = true;
+    const greeted = (): void => {
+      if (!greeting) return;
+      greeting = false;
+      this.#greetingTotal--;
+      const left = (this.#greeting.get(source) ?? 1) - 1;
+      if (left <= 0) this.#greeting.delete(source);
+      else this.#greeting.set(source, left);
+    };
+    const link = this.#link(transport, 'inbound', this.#inboundPolicy(), {
+      open: greeted,
+      close: () => {
+        greeted();
+        this.#inbound--;
+      },
+    });
+    if (this.#draining) link.bye(Bye.notReady, 'The relay is shutting down');
+    else if (this.#inbound > limits.connectionsMax) {
+      this.#refuse('connections');
+      link.bye(Bye.rejected, 'Too many connections');
+    }
+  }
+
+  #inboundPolicy(): HandshakePolicy {
+    const { limits, peers, endpoint } = this.ctx;
+    const { unverifiedClients, probePeers } = this.options;
+    return {
+      limits: {
+        mastersMax: limits.ledgerInboundMax,
+        clientsMax: limits.clientsMax,
+        masters: () => peers.filter((p) => p.isInbound && p.isLedger).length,
+        clients: () => this.#inbound - this.#greetingTotal + 1,
+      },
+      blacklisted: (address, at) => this.options.blacklisted(address, at),
+      unverifiedClients,
+      relayEndpoints: (port) => this.#relayEndpoints(port),
+      ...(probePeers ? { probe: (at: string) => probe(at, this.#bind(endpoint.ip)) } : {}),
+    };
+  }
+
+  #bind(ip: string): { localAddress?: string } {
+    return ip.startsWith('127.') ? { localAddress: ip } : {};
+  }
+
+  /** Endpoints a client may have signed its hello over: those of relays known here with that port (03 §3.5). */
+  #relayEndpoints(port: number): string[] {
+    const out = [this.ctx.endpoint.text].filter((e) => e.endsWith(`:${port}`));
+    for (const w of this.ctx.tree.wallets)
+      for (const a of this.ctx.store.get(w)?.addresses ?? [])
+        if (a.type === 'R' && a.hostname.endsWith(`:${port}`)) out.push(a.hostname);
+    return out;
+  }
+
+  /** Dials a candidate and starts the handshake. Rejects when no connection came about. */
+  async dial(candidate: Candidate, role: 'ledger' | 'sector', events: DialEvents): Promise<Link> {
+    const colon = candidate.host.lastIndexOf(':');
+    const host = candidate.host.slice(0, colon);
+    const port = Number(candidate.host.slice(colon + 1));
+    const own = this.ctx.endpoint.ip;
+    // On loopback peers compare the source address with the one we announce: leave from that one (09 §14.1).
+    const bind = own.startsWith('127.') && host.startsWith('127.') ? own : null;
+    const transport = await this.options.dial(host, port, bind);
+    const accepts = role === 'sector' ? (t: string) => t === 'R' : (t: string) => 'MHR'.includes(t);
+    const policy: HandshakePolicy = {
+      expectedWallet: candidate.wallet,
+      acceptsServerType: accepts,
+      blacklisted: (address, at) => this.options.blacklisted(address, at),
+      ...(transport.remoteAddress === '' && isIpv4(host) ? { expectedEndpoints: [candidate.host] } : {}),
+    };
+    return this.#link(transport, role, policy, {
+      open: (link) => events.onOpen(link),
+      close: (link, close) => {
+        if (close.byeCode === Bye.incorrectIp && close.why === 'bye-received')
+          this.events.endpointReported(transport.remoteAddress, close.data);
+        events.onClose(link, close);
+      },
+    });
+  }
+
+  #link(
+    transport: Transport,
+    role: PeerRole,
+    policy: HandshakePolicy,
+    hooks: { open(link: Link): void; close(link: Link, close: LinkClose): void },
+  ): Link {
+    let peer: RelayPeer | null = null;
+    const handlers: LinkHandlers = {
+      onOpen: (link) => {
+        peer = new RelayPeer(link, role, this.ctx.limits, this.ctx.clock.nowMs());
+        hooks.open(link);
+        this.events.opened(peer);
+      },
+      onMessage: (_link, code, payload) => {
+        if (peer !== null) this.events.message(peer, code, payload);
+      },
+      onClose: (link, close) => {
+        this.#links.delete(link);
+        hooks.close(link, close);
+        if (peer !== null) this.events.closed(peer, close);
+      },
+    };
+    const { self, engine, linkLimits, challenge } = this.options;
+    const link = new Link(transport, {
+      direction: role === 'inbound' ? 'in' : 'out',
+      self,
+      clock: this.ctx.clock,
+      engine,
+      counters: this.ctx.counters,
+      handlers,
+      policy,
+      limits: linkLimits,
+      ...(challenge === null || role === 'inbound' ? {} : { challenge }),
+    });
+    this.#links.add(link);
+    return link;
+  }
+
+  /** Newcomers get bye 700 from now on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Says bye to everybody. */
+  closeAll(text: string): void {
+    for (const l of [...this.#links]) l.bye(Bye.bye, text);
+  }
+
+  /** Ends at once whoever is still there. */
+  destroyAll(): void {
+    for (const l of [...this.#links]) l.destroy();
+  }
+}
+
+/** Tip for helloData while no header is known (docs/protocol/09 §14). */
+export function emptyTip(version: number): BlockTip {
+  return { number: 0, checksum: new Uint8Array(0), version };
+}

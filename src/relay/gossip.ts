@@ -1,0 +1,110 @@
+import { sectorPrefix } from '../identity/index.js';
+import { bytesEqual, bytesKey, Code, cuckooTag, EventType } from '../wire/index.js';
+import type { RelayContext } from './context.js';
+import { offerIntervalSeconds, sectorCopies } from './limits.js';
+import type { RelayPeer } from './peer.js';
+
+/** What a verified keep-alive says, with the bytes that say it. */
+export interface Claim {
+  readonly wallet: Uint8Array;
+  readonly device: Uint8Array;
+  readonly type: string;
+  /** Unix seconds, network time. */
+  readonly timestamp: number;
+  readonly hostname: string;
+  /** The keep-alive as it goes over the wire. */
+  readonly bytes: Uint8Array;
+}
+
+/** Offers remembered to damp repeats; the oldest are forgotten and may be offered again. */
+export const offersRememberedMax = 1_000_000;
+
+interface Offer {
+  readonly atSeconds: number;
+  readonly hostname: string;
+  readonly type: string;
+}
+
+/**
+ * Hands accepted keep-alives on: a client's, once and only when it came from the client itself, to the relays
+ * of the client's sector (docs/protocol/06 §8, strict); a relay's to the other relays; everybody's to those
+ * who subscribed to that wallet (04 §1.4). Nothing goes back where it came from.
+ */
+export class Gossip {
+  readonly #offers = new Map<string, Offer>();
+
+  constructor(
+    private readonly ctx: RelayContext,
+    /** Called with the sector relays of an own client, so that connections to them can be kept (06 §8 rule 4). */
+    private readonly wantSector: (wallets: readonly Uint8Array[]) => void,
+  ) {}
+
+  #count(kind: string, n: number): void {
+    this.ctx.counters
+      .counter('ixian_keep_alives_passed_on_total', 'Keep-alives handed to others, by audience', { kind })
+      .add(n);
+  }
+
+  /**
+   * One accepted change. `from` null: our own keep-alive. `announce` false: too soon after the last one with
+   * nothing else changed, stored but not passed on (05 §8.3 strict).
+   */
+  changed(ka: Claim, from: RelayPeer, announce: boolean): void {
+    if (!announce) return;
+    this.#toSubscribers(ka, from);
+    if (ka.type === 'C' && from.isClient) this.#toSector(ka, from);
+    else if (ka.type === 'R') this.#toRelays(ka, from);
+  }
+
+  #toSector(ka: Claim, from: RelayPeer): void {
+    const { tree, ownWallet, peers } = this.ctx;
+    if (tree.size === 0) return;
+    const wallets = tree
+      .select(sectorPrefix(ka.wallet), sectorCopies)
+      .filter((w) => !bytesEqual(w, ownWallet));
+    this.wantSector(wallets);
+    const key = `${bytesKey(ka.wallet)}|${bytesKey(ka.device)}`;
+    const last = this.#offers.get(key);
+    const same = last !== undefined && last.hostname === ka.hostname && last.type === ka.type;
+    if (same && this.ctx.networkSeconds() - last.atSeconds < offerIntervalSeconds) return;
+    let sent = 0;
+    for (const w of wallets) {
+      const relay = peers.byWallet(bytesKey(w)).find((p) => p.isOpen && p.isRelay && p !== from);
+      // In full rather than as an item: one message instead of three, understood by both lines (05 §10.2).
+      if (relay?.send(Code.keepAlivePresence, ka.bytes) === true) sent++;
+    }
+    if (sent === 0) return;
+    this.#offers.delete(key);
+    this.#offers.set(key, { atSeconds: this.ctx.networkSeconds(), hostname: ka.hostname, type: ka.type });
+    if (this.#offers.size > offersRememberedMax) this.#offers.delete(this.#offers.keys().next().value!);
+    this.#count('sector', sent);
+  }
+
+  #toRelays(ka: Claim, from: RelayPeer): void {
+    const relays = this.ctx.peers.filter(
+      (p) => p.isRelay && p !== from && p.walletKey !== bytesKey(ka.wallet),
+    );
+    for (const r of relays) r.link.announceKeepAlive(ka, ka.bytes);
+    this.#count('relays', relays.length);
+  }
+
+  /** Complete keep-alives, as a ledger node delivers them: no second round trip for the subscriber. */
+  #toSubscribers(ka: Claim, from: RelayPeer | null): void {
+    let sent = 0;
+    // Hashed once, compared with every subscriber's filter (04 §1.4 Weakness).
+    const tag = cuckooTag(ka.wallet);
+    for (const p of this.ctx.peers.filter((x) => x.isInbound && x !== from && (x.isClient || x.isRelay)))
+      if (p.subscriptions.hasTag(EventType.keepAlive, tag) && p.send(Code.keepAlivePresence, ka.bytes))
+        sent++;
+    if (sent > 0) this.#count('subscribers', sent);
+  }
+
+  /** Our own keep-alive goes to every ledger node and relay we are connected with, in full (05 §9). */
+  own(ka: Claim): void {
+    let sent = 0;
+    for (const p of this.ctx.peers.filter((x) => !x.isClient))
+      if (p.send(Code.keepAlivePresence, ka.bytes)) sent++;
+    this.#count('own', sent);
+    this.#toSubscribers(ka, null);
+  }
+}

@@ -1,0 +1,160 @@
+import { parseAddress } from '../identity/index.js';
+import {
+  encodeKeepAlive,
+  encodePresence,
+  keepAliveChunks,
+  keepAliveOf,
+  PresenceRequestLimiter,
+  presenceAnswer,
+  presenceChunks,
+  randomPresences,
+  readKeepAlivePairs,
+} from '../presence/index.js';
+import {
+  bytesEqual,
+  Code,
+  decodeGetPresence2,
+  decodeGetRandomPresences,
+  decodeKeepAlivesChunk,
+  encodeGetPresence2,
+} from '../wire/index.js';
+import type { RelayContext } from './context.js';
+import type { Claim, Gossip } from './gossip.js';
+import type { RelayPeer } from './peer.js';
+
+/** Keep-alives of one chunk that are looked at (docs/protocol/04 §6.2). */
+export const keepAlivesPerChunkMax = 500;
+/** Presence work of one connection in progress at once: each entry may cost an RSA operation. */
+export const pendingPerPeerMax = 512;
+
+/**
+ * Everything about presences that arrives as a message: keep-alives and presences in, lookups out
+ * (docs/protocol/05 §10.3). Verification runs off the main thread; a connection may have only so much of it
+ * in progress, so that one flooding peer cannot fill the verify queue.
+ */
+export class PresenceHandlers {
+  readonly #pending = new Map<number, number>();
+  readonly #asked = new PresenceRequestLimiter();
+
+  constructor(
+    private readonly ctx: RelayContext,
+    private readonly gossip: Gossip,
+  ) {}
+
+  #count(what: string, result: string): void {
+    this.ctx.counters
+      .counter(`ixian_${what}_total`, `Outcome of received ${what}, by result`, { result })
+      .add();
+  }
+
+  async #bounded(peer: RelayPeer, what: string, work: () => Promise<void>): Promise<void> {
+    const n = this.#pending.get(peer.id) ?? 0;
+    if (n >= pendingPerPeerMax) {
+      this.#count(what, 'peer_limit');
+      return;
+    }
+    this.#pending.set(peer.id, n + 1);
+    try {
+      await work();
+    } finally {
+      const left = (this.#pending.get(peer.id) ?? 1) - 1;
+      if (left <= 0) this.#pending.delete(peer.id);
+      else this.#pending.set(peer.id, left);
+    }
+  }
+
+  /** One keep-alive (code 34, or an entry of code 7). */
+  keepAlive(peer: RelayPeer, payload: Uint8Array): Promise<void> {
+    const bytes = payload.slice();
+    return this.#bounded(peer, 'keep_alives', async () => {
+      const newestBefore = this.#newest(peer.info.address);
+      const outcome = await this.ctx.presences.receiveKeepAlive(bytes);
+      if (outcome.kind === 'unknown') this.ask(peer, outcome.wallet);
+      if (outcome.kind !== 'updated') return;
+      const claim: Claim = { ...outcome, bytes };
+      this.#maybeProve(peer, claim, newestBefore);
+      this.gossip.changed(claim, peer, outcome.announce);
+    });
+  }
+
+  /** Asks a peer for a wallet's presence, within the limits for packets nobody signed (05 §8.3). */
+  ask(peer: RelayPeer, wallet: Uint8Array): void {
+    if (!peer.isOpen || !this.#asked.allow(String(peer.id), wallet, this.ctx.networkSeconds())) return;
+    peer.send(Code.getPresence2, encodeGetPresence2(wallet), 'high');
+  }
+
+  #newest(wallet: Uint8Array): number {
+    let newest = 0;
+    for (const a of this.ctx.store.get(wallet)?.addresses ?? []) newest = Math.max(newest, a.lastSeen);
+    return newest;
+  }
+
+  /**
+   * 07 §9.1 (c): a keep-alive of the connection's own wallet, newer than every entry known for it, proves the
+   * key. It must name this relay, or come while nobody else holds a session of the wallet: otherwise somebody
+   * could carry the owner's fresh keep-alive from one relay to another and be taken for the owner there.
+   */
+  #maybeProve(peer: RelayPeer, claim: Claim, newestBefore: number): void {
+    const { sessions, endpoint } = this.ctx;
+    if (!peer.isOpen || !bytesEqual(claim.wallet, peer.info.address)) return;
+    if (newestBefore === 0 || claim.timestamp <= newestBefore) return;
+    const here = claim.hostname === endpoint.text;
+    const alone = sessions.receivers(peer.walletKey).every((r) => r.id === peer.id);
+    const sameDevice = bytesEqual(claim.device, peer.info.deviceId);
+    if (!here && !(alone && sameDevice)) return;
+    peer.link.setProven();
+    sessions.prove(peer.walletKey, peer.id, 'key');
+  }
+
+  /** One presence (code 24, or an entry of code 19). */
+  presence(peer: RelayPeer, payload: Uint8Array): Promise<void> {
+    const bytes = payload.slice();
+    return this.#bounded(peer, 'presences', async () => {
+      const outcome = await this.ctx.presences.receivePresence(bytes);
+      if (outcome.kind !== 'changed') return;
+      const { wallet, addresses } = outcome.presence;
+      for (const a of addresses) {
+        const ka = keepAliveOf(wallet, a);
+        this.gossip.changed({ ...ka, bytes: encodeKeepAlive(ka) }, peer, true);
+      }
+    });
+  }
+
+  /** getPresence2: every stored endpoint in chunks of ten, or silence (05 §10.3). */
+  getPresence(peer: RelayPeer, payload: Uint8Array): void {
+    const wallet = parseAddress(decodeGetPresence2(payload), 'getPresence2.address');
+    const chunks = presenceAnswer(this.ctx.store, wallet);
+    this.#count('presence_lookups', chunks.length === 0 ? 'unknown' : 'answered');
+    for (const c of chunks) peer.send(Code.updatePresence, c, 'high');
+  }
+
+  /** getRandomPresences: ledger nodes and relays only, never clients (03 §6.2 h). */
+  getRandom(peer: RelayPeer, payload: Uint8Array): void {
+    const type = decodeGetRandomPresences(payload);
+    const { store } = this.ctx;
+    for (const p of randomPresences(store, type, this.ctx.networkSeconds(), Math.random))
+      for (const c of presenceChunks(p)) peer.send(Code.updatePresence, c, 'high');
+  }
+
+  getKeepAlives(peer: RelayPeer, payload: Uint8Array): void {
+    for (const chunk of keepAliveChunks(this.ctx.store, readKeepAlivePairs(payload)))
+      peer.send(Code.keepAlivesChunk, chunk, 'high');
+  }
+
+  async keepAlivesChunk(peer: RelayPeer, payload: Uint8Array): Promise<void> {
+    const entries = decodeKeepAlivesChunk(payload.slice());
+    await Promise.all(entries.slice(0, keepAlivesPerChunkMax).map((e) => this.keepAlive(peer, e)));
+  }
+
+  /** The presences of wallets in key order, each unchunked, as sectorNodes carries them (06 §6). */
+  sectorPresences(wallets: readonly Uint8Array[]): Uint8Array[] {
+    return wallets.flatMap((w) => {
+      const p = this.ctx.store.get(w);
+      return p === null ? [] : [encodePresence(p)];
+    });
+  }
+
+  drop(peerId: number): void {
+    this.#asked.drop(String(peerId));
+  }
+}

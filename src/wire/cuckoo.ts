@@ -199,8 +199,12 @@ export class CuckooFilter {
   /**
    * Serialised form (04 §2.4). Slots emptied by a delete are closed up, so that no tag behind them is lost; of
    * a filter as it was parsed the leading used slots are written, which gives back the bytes it came from.
+   *
+   * @param keepHoles true writes as the reference does also after a delete, losing what is behind a hole: only
+   * to compare with it.
    */
-  encode(): Uint8Array {
+  encode(keepHoles = false): Uint8Array {
+    const compact = this.#holes && !keepHoles;
     const w = new ByteWriter(18 + this.buckets + TAG_BYTES * this.#count)
       .u8(TAG_BYTES)
       .u8(SLOTS)
@@ -213,7 +217,7 @@ export class CuckooFilter {
       for (let i = at; i < at + SLOTS; i++) {
         const tag = this.#slots[i]!;
         if (tag !== 0) used.push(tag);
-        else if (!this.#holes) break;
+        else if (!compact) break;
       }
       w.u8(used.length);
       for (const tag of used) w.u32(tag);

@@ -14,7 +14,7 @@ import {
   verifyEngineNames,
 } from '../../src/identity/index.js';
 import { restrictRuntime } from '../../src/identity/runtime.js';
-import { encodedMessage } from '../../src/identity/verify/engine.js';
+import { candidate, encodedMessage, KeyCache } from '../../src/identity/verify/engine.js';
 import { passesSelfTest, selfTestItems } from '../../src/identity/verify/self-test.js';
 import { concatBytes, fromHex } from '../../src/wire/index.js';
 import { fixtures, hex, walletKey } from './fixtures.js';
@@ -230,4 +230,19 @@ it('keeps the key parser strict about what an operation may touch', () => {
   expect(() => decodePublicKey(encodePublicKey({ addressVersion: 1, n: concatBytes(n, n), e }))).toThrow(
     /modulus of 8192 bits/,
   );
+});
+
+it('prepared keys are kept up to a limit, the least recently used goes first', () => {
+  const prepared: number[] = [];
+  const cache = new KeyCache((key) => prepared.push(key.addressVersion!), 2);
+  const key = decodePublicKey(publicKeyOf(walletKey('signer')));
+  const use = (addressVersion: number): void => {
+    const blob = encodePublicKey({ ...key, addressVersion });
+    cache.get(candidate({ key: blob, message, signature: new Uint8Array(256) })!);
+  };
+  for (const version of [1, 2, 1, 3, 1, 2]) use(version);
+  expect(prepared).toEqual([1, 2, 3, 2]);
+  expect(cache.size).toBe(2);
+  cache.clear();
+  expect(cache.size).toBe(0);
 });

@@ -93,3 +93,12 @@ export function isIpv4(text: string): boolean {
   const parts = text.split('.');
   return parts.length === 4 && parts.every((p) => /^(0|[1-9]\d{0,2})$/.test(p) && Number(p) <= 255);
 }
+
+/** Host and port of `ip:port` with exactly one colon, dotted IPv4 and a port of 1–65535 (03 §3.6), else null. */
+export function parseEndpoint(endpoint: string): { readonly ip: string; readonly port: number } | null {
+  const parts = endpoint.split(':');
+  const [ip = '', port = ''] = parts;
+  if (parts.length !== 2 || !isIpv4(ip) || !/^\d{1,5}$/.test(port)) return null;
+  const n = Number(port);
+  return n > 0 && n <= 65_535 ? { ip, port: n } : null;
+}

@@ -362,8 +362,8 @@ function collectBody(
   let parts: Uint8Array[] | null = [];
   let size = 0;
   if (declared > max) {
-    parts = null;
-    done(null);
+    done(null); // the response object must not be touched after its answer
+    return;
   }
   res.onData((chunk, isLast) => {
     if (parts === null) return;

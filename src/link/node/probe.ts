@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { type Clock, systemClock } from '../../clock/index.js';
 import { Bye, Code, concatBytes, encodeBye, encodeFrame, PROBE_BYTE } from '../../wire/index.js';
-import { isIpv4 } from '../transport.js';
+import { parseEndpoint } from '../transport.js';
 
 /** How long the TCP connection may take (docs/protocol/03 §3.6). */
 export const probeTimeoutMs = 1_000;
@@ -14,15 +14,6 @@ export const probesPerAddressPerMinuteMax = 30;
 
 /** Addresses whose probes are counted; beyond, the oldest are forgotten. */
 export const probedAddressesMax = 10_000;
-
-/** The endpoint of a probe, or null when it must not be dialled: exactly one colon, dotted IPv4, port > 0. */
-export function probeTarget(endpoint: string): { readonly ip: string; readonly port: number } | null {
-  const parts = endpoint.split(':');
-  const [ip = '', port = ''] = parts;
-  if (parts.length !== 2 || !isIpv4(ip) || !/^\d{1,5}$/.test(port)) return null;
-  const n = Number(port);
-  return n > 0 && n <= 65_535 ? { ip, port: n } : null;
-}
 
 /** What a probed node receives: one zero byte and a bye 200. */
 export function probeBytes(): Uint8Array {
@@ -43,7 +34,7 @@ export interface ProbeOptions {
  * read; the socket is always let go, which the reference forgets after a failure.
  */
 export function probe(endpoint: string, options: ProbeOptions = {}): Promise<boolean> {
-  const target = probeTarget(endpoint);
+  const target = parseEndpoint(endpoint);
   if (target === null) return Promise.resolve(false);
   const clock = options.clock ?? systemClock;
   return new Promise((resolve) => {
@@ -89,7 +80,7 @@ export class Prober {
   }
 
   probe(endpoint: string): Promise<boolean> {
-    const target = probeTarget(endpoint);
+    const target = parseEndpoint(endpoint);
     if (target === null) return Promise.resolve(false);
     const running = this.#running.get(endpoint);
     if (running !== undefined) return running;

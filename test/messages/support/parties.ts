@@ -204,7 +204,10 @@ export class Peer {
       if (m.id[0] === 0 && contact.handshakeStatus < 2) contact = { ...contact, requestedAt: null };
       if (m.id[0] === 1) contact = { ...contact, pending: null };
     }
-    const outcome = await receiveMessage(m, contact, this.context(nowMs), receiving);
+    let outcome = await receiveMessage(m, contact, this.context(nowMs), receiving);
+    // The reference forgets its key pair only when it takes the acceptance.
+    if (contact !== this.contact && m.id[0] === 1 && outcome.handled !== 'acceptAdd2')
+      outcome = await receiveMessage(m, this.contact, this.context(nowMs), receiving);
     this.outcomes.push(outcome);
     if (outcome.dropped !== null) return [];
     const answers: Uint8Array[] = [];

@@ -86,7 +86,7 @@ export async function stage(options: Partial<CoordinatorOptions> = {}, startMs =
       // Files and signatures take real time.
       await new Promise((r) => setTimeout(r, 1));
     }
-    if (!holds()) throw new Error(`not within ${secondsMax} s`);
+    await until(holds, `within ${secondsMax} s`);
   };
   return { coordinator, clock, events, pass, passUntil };
 }

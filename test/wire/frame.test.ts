@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { crc32c } from '../../src/core/index.js';
+import {
+  Code,
+  encodeBye,
+  encodeDetachEvent,
+  encodeFrame,
+  encodeGetRandomPresences,
+  encodeTimeRecord,
+  encodeTimeRecords,
+  framePayloadBytesMax,
+  fromHex,
+  judgeLength,
+  payloadBytesMaxOf,
+  preHelloPayloadBytesMaxOf,
+  readFrameHeader,
+  timeDifferenceSeconds,
+  timeSamplesMs,
+  toHex,
+} from '../../src/wire/index.js';
+
+// Worked examples of docs/protocol/03 §2.1 and 04 §1.4.
+describe('frames', () => {
+  it('are those of the specification', () => {
+    expect(toHex(encodeFrame(Code.getRandomPresences, encodeGetRandomPresences('M')))).toBe(
+      'ea3000010000003e022eac1a4d',
+    );
+    expect(toHex(encodeFrame(Code.bye, encodeBye({ code: 200, text: 'Test OK', data: '' })))).toBe(
+      'ea02000d000000c5b91def14c80000000754657374204f4b00',
+    );
+    expect(toHex(encodeFrame(Code.detachEvent, encodeDetachEvent({ type: -1, item: null })))).toBe(
+      'ea290008000000ffffffffb4ffffffff00000000',
+    );
+  });
+
+  it('refuse what no header can say', () => {
+    expect(() => encodeFrame(-1, new Uint8Array(1))).toThrow(RangeError);
+    expect(() => encodeFrame(0x10000, new Uint8Array(1))).toThrow(RangeError);
+    expect(() => encodeFrame(1.5, new Uint8Array(1))).toThrow(RangeError);
+    expect(() => encodeFrame(8, new Uint8Array(framePayloadBytesMax + 1))).toThrow(RangeError);
+  });
+
+  it('are read back with code, length and checksum', () => {
+    const frame = encodeFrame(60, fromHex('0102'));
+    expect(readFrameHeader(frame)).toEqual({ code: 60, length: 2, crc: crcOf(frame) });
+    expect(crcOf(frame)).toBe(crc32c(fromHex('0102')));
+    expect(judgeLength({ code: 60, length: 0, crc: 0 })).toBe('empty');
+    expect(judgeLength({ code: 60, length: 10, crc: 0 }, 9)).toBe('oversize');
+    expect(judgeLength({ code: 60, length: 10, crc: 0 }, 10)).toBe('ok');
+    expect(judgeLength({ code: 60, length: framePayloadBytesMax + 1, crc: 0 }, Number.MAX_VALUE)).toBe(
+      'oversize',
+    );
+  });
+
+  it('have a cap for every code, a small one before the handshake', () => {
+    for (const code of Object.values(Code)) {
+      expect(payloadBytesMaxOf(code)).toBeGreaterThan(0);
+      expect(payloadBytesMaxOf(code)).toBeLessThanOrEqual(framePayloadBytesMax);
+      expect(preHelloPayloadBytesMaxOf(code)).toBeLessThanOrEqual(16 * 1024);
+    }
+    expect(payloadBytesMaxOf(Code.s2data)).toBe(2 * 1024 * 1024);
+  });
+});
+
+const crcOf = (frame: Uint8Array): number => new DataView(frame.buffer).getUint32(7, true);
+
+describe('time records', () => {
+  it('are that of the specification, five of them', () => {
+    expect(toHex(encodeTimeRecord(1767225600123))).toBe('027ba8da769b010000');
+    expect(toHex(encodeTimeRecords(1767225600123n))).toBe('027ba8da769b010000'.repeat(5));
+  });
+
+  it('give samples relative to the record before', () => {
+    const received = [
+      { at: 10_500, sent: 9_000 },
+      { at: 10_600, sent: 9_100 },
+      { at: 14_000, sent: 9_200 },
+    ];
+    // d0 = 1500; d1 = 10500 − 9100; d2 = 10600 − 9200, whatever the third took on its way.
+    expect(timeSamplesMs(received)).toEqual([1500, 1400, 1400]);
+    expect(timeDifferenceSeconds(timeSamplesMs(received))).toBe(1);
+    expect(Object.is(timeDifferenceSeconds([-999]), 0)).toBe(true);
+  });
+});

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child, type ChildEvent } from './child.js';
+
+/** Host the coordinator is known by. Reference nodes refuse 127.0.0.1 as a seed (docs/protocol/09 §14.1). */
+export const COORDINATOR_HOST = '127.0.0.2';
+/** Host of everything that dials: connections on loopback leave from 127.0.0.1. */
+export const RELAY_HOST = '127.0.0.1';
+/** A process that makes a 4096-bit key first may take this long on a busy machine. */
+const startMs = 60_000;
+
+export interface NetworkOptions {
+  /** The `starling` entry file. */
+  readonly main: string;
+  /** Folder for wallets and data; a temporary one, removed at the end, when null. */
+  readonly dir: string | null;
+  readonly relays: number;
+  /** First port; the coordinator takes it, relays two each behind it. 0 = any free ones. */
+  readonly port: number;
+  readonly onEvent: (from: string, event: ChildEvent) => void;
+}
+
+/** Where one relay of the network is. */
+export interface RelayPlace {
+  readonly child: Child;
+  readonly address: string;
+  readonly tcp: string;
+  readonly ws: string;
+}
+
+/**
+ * A coordinator and relays on this machine, each a process of its own with a fresh key. Clients are added by
+ * {@link LocalNetwork.client}.
+ */
+export class LocalNetwork {
+  readonly relays: RelayPlace[] = [];
+  readonly clients: Child[] = [];
+  coordinator: Child | null = null;
+  coordinatorAt = '';
+  coordinatorAddress = '';
+
+  private constructor(
+    private readonly options: NetworkOptions,
+    readonly dir: string,
+    private readonly passwordFile: string,
+    private readonly temporary: boolean,
+  ) {}
+
+  /** Starts coordinator and relays; resolves when every relay serves. */
+  static async start(options: NetworkOptions): Promise<LocalNetwork> {
+    const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'starling-devnet-')));
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    const passwordFile = join(dir, 'password');
+    await ensurePassword(passwordFile);
+    const network = new LocalNetwork(options, dir, passwordFile, options.dir === null);
+    try {
+      await network.#start();
+    } catch (e) {
+      await network.stop();
+      throw e;
+    }
+    return network;
+  }
+
+  async #start(): Promise<void> {
+    const first = this.options.port;
+    const coordinatorPort = first === 0 ? await freePort(COORDINATOR_HOST) : first;
+    this.coordinatorAt = `${COORDINATOR_HOST}:${coordinatorPort}`;
+    this.coordinator = this.#spawn('coordinator', [
+      'coordinator',
+      '--json',
+      ...this.#files('coordinator'),
+      ...['--host', COORDINATOR_HOST, '--port', String(coordinatorPort)],
+    ]);
+    const up = started(this.coordinator);
+    const relays: Promise<void>[] = [];
+    for (let i = 0; i < this.options.relays; i++) {
+      const name = `relay-${i + 1}`;
+      const port = first === 0 ? await freePort(RELAY_HOST) : first + 1 + 2 * i;
+      const wsPort = first === 0 ? await freePort(RELAY_HOST) : port + 1;
+      const child = this.#spawn(name, [
+        'relay',
+        '--json',
+        ...['--networkType', 'regtest', '--port', String(port), '--ip', RELAY_HOST],
+        ...['--node', this.coordinatorAt, '--wsPort', String(wsPort)],
+        ...['--wallet', join(this.dir, `${name}.wal`), '--walletPasswordFile', this.passwordFile],
+        ...['--dataFolderPath', join(this.dir, name)],
+      ]);
+      relays.push(
+        started(child).then((e) => {
+          this.relays.push({
+            child,
+            address: String(e.address),
+            tcp: String(e.endpoint),
+            ws: `ws://${RELAY_HOST}:${String(e.wsPort)}/ixian`,
+          });
+        }),
+      );
+    }
+    this.coordinatorAddress = String((await up).address);
+    await Promise.all(relays);
+    this.relays.sort((a, b) => a.child.name.localeCompare(b.child.name));
+  }
+
+  #files(name: string): string[] {
+    return [
+      ...['--wallet', join(this.dir, `${name}.wal`)],
+      ...['--walletPasswordFile', this.passwordFile],
+      ...['--dataFolderPath', join(this.dir, name)],
+    ];
+  }
+
+  #spawn(name: string, args: readonly string[]): Child {
+    const child = new Child(name, this.options.main, args);
+    child.on((e) => this.options.onEvent(name, e));
+    return child;
+  }
+
+  /** Starts a terminal client in script mode, with all relays of this network to choose from. */
+  client(name: string, extra: readonly string[] = []): Child {
+    const child = this.#spawn(name, [
+      'client',
+      '--json',
+      ...['--network', 'reg', '--wallet', join(this.dir, `${name}.wal`)],
+      ...['--walletPasswordFile', this.passwordFile, '--data', join(this.dir, name)],
+      ...this.relays.flatMap((r) => ['--relay', r.tcp]),
+      ...extra,
+    ]);
+    this.clients.push(child);
+    return child;
+  }
+
+  /** Every process of this network. */
+  get children(): readonly Child[] {
+    const head = this.coordinator === null ? [] : [this.coordinator];
+    return [...head, ...this.relays.map((r) => r.child), ...this.clients];
+  }
+
+  /** Ends every process and removes a temporary folder. */
+  async stop(): Promise<void> {
+    await Promise.all(this.clients.map((c) => c.stop()));
+    await Promise.all(this.children.map((c) => c.stop()));
+    if (this.temporary) await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+function started(child: Child): Promise<ChildEvent> {
+  return child.waitFor('start', startMs, (e) => e.event === 'started');
+}
+
+/** The local network's password: random, readable by this user alone, kept as long as the folder. */
+async function ensurePassword(file: string): Promise<void> {
+  try {
+    await readFile(file);
+  } catch {
+    await writeFile(file, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  }
+}
+
+/** A port nobody listens on right now. */
+export function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen({ host, port: 0, exclusive: true }, () => {
+      const at = server.address();
+      server.close(() => {
+        if (at === null || typeof at === 'string') reject(new TypeError('not a TCP address'));
+        else resolve(at.port);
+      });
+    });
+  });
+}

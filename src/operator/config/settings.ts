@@ -1,0 +1,326 @@
+/** What kind of value a setting holds, and within what bounds. */
+export type SettingKind =
+  | { readonly kind: 'text' }
+  | { readonly kind: 'path' }
+  | { readonly kind: 'whole'; readonly min: number; readonly max: number; readonly unit: string }
+  | { readonly kind: 'switch' }
+  | { readonly kind: 'choice'; readonly values: readonly string[] };
+
+/** One setting: the single source of the validator, the sample file, `--help` and the documentation. */
+export interface Setting {
+  /** Key in the file, in the reference's spelling where it has one (docs/protocol/11 §1.2). */
+  readonly key: string;
+  readonly value: SettingKind;
+  /** Default as text; null = none. On test and regression networks `testDefault` where it differs. */
+  readonly default: string | null;
+  readonly testDefault?: string;
+  readonly about: string;
+  /** Long switch when it differs from the key, and the short one. */
+  readonly flag?: string;
+  readonly short?: string;
+  /** May be given more than once; values add up. */
+  readonly repeat?: boolean;
+  /** Never printed. */
+  readonly secret?: boolean;
+  /** Takes effect on reload, without a restart. */
+  readonly reloadable?: boolean;
+  /** Key used on test and regression networks instead. */
+  readonly testKey?: string;
+  /** Only on the command line, never in a file. */
+  readonly commandLineOnly?: boolean;
+  /** Accepted because the reference takes it, without effect there and here. */
+  readonly withoutEffect?: boolean;
+}
+
+const port = { kind: 'whole', min: 0, max: 65_535, unit: '' } as const;
+const whole = (min: number, max: number, unit = ''): SettingKind => ({ kind: 'whole', min, max, unit });
+const text = { kind: 'text' } as const;
+const path = { kind: 'path' } as const;
+const onOff = { kind: 'switch' } as const;
+
+/** Every setting of `starling relay`, in the order of the sample file. */
+export const SETTINGS: readonly Setting[] = [
+  {
+    key: 'networkType',
+    value: { kind: 'choice', values: ['mainnet', 'testnet', 'regtest'] },
+    default: 'mainnet',
+    about: 'network to take part in',
+  },
+  {
+    key: 'testnet',
+    value: onOff,
+    default: '0',
+    short: 't',
+    about: 'the same as networkType = testnet',
+    commandLineOnly: true,
+  },
+  {
+    key: 's2Port',
+    testKey: 'testnetS2Port',
+    flag: 'port',
+    short: 'p',
+    value: port,
+    default: '10235',
+    testDefault: '11235',
+    about: 'TCP port of the protocol',
+  },
+  {
+    key: 'p2pBind',
+    value: text,
+    default: '0.0.0.0',
+    about: 'address to listen on',
+  },
+  {
+    key: 'wsPort',
+    value: { kind: 'text' },
+    default: 'next',
+    about: 'port of WebSocket and public HTTP: a number, `next` for TCP port + 1, or `off`',
+  },
+  { key: 'wsTlsCert', value: path, default: null, about: 'PEM certificate chain for wss' },
+  { key: 'wsTlsKey', value: path, default: null, about: 'PEM private key for wss' },
+  {
+    key: 'wsUrl',
+    value: text,
+    default: null,
+    about: 'WebSocket URL to announce when a proxy stands in front',
+  },
+  {
+    key: 'trustedProxy',
+    value: text,
+    default: null,
+    repeat: true,
+    about: 'CIDR of a proxy whose X-Forwarded-For or Forwarded header is believed',
+  },
+  {
+    key: 'externalIp',
+    flag: 'ip',
+    short: 'i',
+    value: text,
+    default: null,
+    about: 'public IPv4 of this relay; found out when absent',
+  },
+  {
+    key: 'addPeer',
+    testKey: 'addTestnetPeer',
+    flag: 'node',
+    short: 'n',
+    value: text,
+    default: null,
+    repeat: true,
+    about: 'host:port of a ledger node to begin with; the first one replaces the built-in list',
+  },
+  {
+    key: 'standalone',
+    value: onOff,
+    default: '0',
+    about: 'run without a ledger: this relay is its own sector',
+  },
+  { key: 'wallet', short: 'w', value: path, default: 'ixian.wal', about: 'wallet file' },
+  {
+    key: 'walletPassword',
+    value: text,
+    default: null,
+    secret: true,
+    about: 'password of the wallet; better walletPasswordFile',
+  },
+  {
+    key: 'walletPasswordFile',
+    value: path,
+    default: null,
+    about: 'file that holds the password of the wallet',
+  },
+  { key: 'dataFolderPath', value: path, default: '.', about: 'root of all data' },
+  {
+    key: 'checksumLock',
+    value: text,
+    default: null,
+    about: 'lock of a private network, mixed into every signature',
+  },
+  {
+    key: 'maxClients',
+    value: whole(1, 1_000_000, 'connections'),
+    default: '15000',
+    reloadable: true,
+    about: 'client connections at once',
+  },
+  {
+    key: 'maxConnections',
+    value: whole(1, 1_000_000, 'connections'),
+    default: '16000',
+    reloadable: true,
+    about: 'inbound connections of any kind at once',
+  },
+  {
+    key: 'maxMessageBytes',
+    value: whole(1024, 50_000_000, 'bytes'),
+    default: '2097152',
+    reloadable: true,
+    about: 'largest stream message that is forwarded',
+  },
+  {
+    key: 'maxPresences',
+    value: whole(1000, 100_000_000, 'presences'),
+    default: '1000000',
+    about: 'presences kept at once',
+  },
+  {
+    key: 'messagesPerSecond',
+    value: whole(1, 1_000_000, '1/s'),
+    default: '1000',
+    reloadable: true,
+    about: 'stream messages one connection may send, averaged',
+  },
+  {
+    key: 'requestsPerSecond',
+    value: whole(1, 1_000_000, '1/s'),
+    default: '100',
+    reloadable: true,
+    about: 'other requests one connection may make, averaged',
+  },
+  {
+    key: 'ledgerConnections',
+    value: whole(3, 64, 'connections'),
+    default: '6',
+    about: 'outbound connections to ledger nodes',
+  },
+  {
+    key: 'sectorConnections',
+    value: whole(3, 256, 'connections'),
+    default: '24',
+    about: 'outbound connections to relays of own and clients’ sectors',
+  },
+  {
+    key: 'unverifiedClients',
+    value: { kind: 'choice', values: ['accept', 'refuse'] },
+    default: 'accept',
+    about: 'clients whose hello signature does not verify: accepted without being a session, or refused',
+  },
+  {
+    key: 'probePeers',
+    value: onOff,
+    default: '1',
+    about: 'probe ledger nodes and relays that dial this one',
+  },
+  {
+    key: 'httpEngine',
+    value: { kind: 'choice', values: ['auto', 'uws', 'node'] },
+    default: 'auto',
+    about: 'HTTP and WebSocket server: uWebSockets.js where it fits, else node:http',
+  },
+  {
+    key: 'apiPort',
+    testKey: 'testnetApiPort',
+    flag: 'apiport',
+    short: 'a',
+    value: port,
+    default: '8001',
+    testDefault: '8101',
+    about: 'port of the operator’s HTTP API',
+  },
+  {
+    key: 'apiBind',
+    value: text,
+    default: null,
+    repeat: true,
+    about: 'URL prefix of the operator’s HTTP API',
+  },
+  { key: 'apiAllowIp', value: text, default: null, repeat: true, about: 'IP or CIDR that may use the API' },
+  {
+    key: 'addApiUser',
+    value: text,
+    default: null,
+    repeat: true,
+    secret: true,
+    about: 'user:password for the API',
+  },
+  { key: 'maxLogSize', value: whole(1, 100_000, 'MB'), default: '50', about: 'size of one log file' },
+  { key: 'maxLogCount', value: whole(1, 1000, 'files'), default: '10', about: 'rotated log files kept' },
+  {
+    key: 'logVerbosity',
+    value: whole(0, 15, 'bits'),
+    default: '14',
+    reloadable: true,
+    about: 'what is logged: trace 1, info 2, warn 4, error 8, added up',
+  },
+  {
+    key: 'json',
+    value: onOff,
+    default: '0',
+    commandLineOnly: true,
+    about: 'print events as JSON lines, for scripts',
+  },
+  {
+    key: 'onlyShowAddresses',
+    value: onOff,
+    default: '0',
+    commandLineOnly: true,
+    about: 'print the wallet’s addresses and exit',
+  },
+  {
+    key: 'clean',
+    short: 'c',
+    value: onOff,
+    default: '0',
+    commandLineOnly: true,
+    about: 'forget known peers and headers before starting',
+  },
+  {
+    key: 'disableWebStart',
+    value: onOff,
+    default: '0',
+    withoutEffect: true,
+    about: 'of the reference; no browser is ever opened here',
+  },
+  {
+    key: 'verboseOutput',
+    value: onOff,
+    default: '0',
+    commandLineOnly: true,
+    about: 'log every event to the console',
+  },
+  {
+    key: 'blockNotify',
+    value: text,
+    default: null,
+    withoutEffect: true,
+    about: 'of the reference, never run there',
+  },
+  {
+    key: 'netdump',
+    value: text,
+    default: null,
+    withoutEffect: true,
+    commandLineOnly: true,
+    about: 'of the reference, never used there',
+  },
+  {
+    key: 'generateWallet',
+    value: onOff,
+    default: '0',
+    withoutEffect: true,
+    commandLineOnly: true,
+    about: 'of the reference; here a missing wallet is made, or use starling wallet create',
+  },
+  { key: 'logFolderPath', value: path, default: null, about: 'folder of log files' },
+  {
+    key: 'headersFolderPath',
+    value: path,
+    default: null,
+    about: 'folder of block headers, under the data folder',
+  },
+  {
+    key: 'activityFolderPath',
+    value: path,
+    default: null,
+    withoutEffect: true,
+    about: 'of the reference; activity is not kept yet',
+  },
+];
+
+/** Switch name on the command line. */
+export const flagOf = (s: Setting): string => s.flag ?? s.key;
+
+/** Name of the environment variable: `IXIAN_API_PORT` for `apiPort` (11 §1.5). */
+export function environmentName(key: string): string {
+  return `IXIAN_${key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}`;
+}

@@ -1,5 +1,5 @@
 import { addressFromKey } from '../identity/index.js';
-import { ByteReader, DecodeError } from '../wire/index.js';
+import { DecodeError, type DecodeErrorCode, EMPTY_BYTES } from '../wire/index.js';
 
 /**
  * What a relay needs of an `s2data` payload (docs/protocol/07 §9.1), read in place: nothing is copied or
@@ -34,8 +34,8 @@ const partyKeyBytesMax = 1023;
  * length does not fit its version byte.
  */
 export function envelopeOf(payload: Uint8Array): Envelope {
-  const r = new ByteReader(payload);
-  return r.peek('version') === 0 ? envelopeV0(r) : envelopeV1(r);
+  const s = new Scan(payload);
+  return payload[0] === 0 ? envelopeV0(s) : envelopeV1(s);
 }
 
 /** Just the raw recipient address, null where the field is empty. Checks as {@link envelopeOf}. */
@@ -43,56 +43,115 @@ export function recipientOf(payload: Uint8Array): Uint8Array | null {
   return envelopeOf(payload).recipient;
 }
 
-function envelopeV1(r: ByteReader): Envelope {
-  const version = r.uvarInt('version');
-  const id = idOf(r, r.vb('id', messageIdBytesMax));
-  const type = r.uvarInt('type');
-  const encryptionType = r.uvarInt('encryptionType');
-  const sender = party(r, r.vb('sender', partyKeyBytesMax), 'sender');
-  const recipient = party(r, r.vb('recipient', partyKeyBytesMax), 'recipient');
-  r.vb('data');
-  r.uvar('timestamp');
-  r.vb('signature');
-  r.u8('requireRcvConfirmation');
+function envelopeV1(s: Scan): Envelope {
+  const version = s.uvarInt('version');
+  const id = idOf(s, s.view(s.uvarInt('id'), 'id'));
+  const type = s.uvarInt('type');
+  const encryptionType = s.uvarInt('encryptionType');
+  const sender = party(s, s.view(s.uvarInt('sender'), 'sender'), 'sender');
+  const recipient = party(s, s.view(s.uvarInt('recipient'), 'recipient'), 'recipient');
+  s.skip(s.uvarInt('data'), 'data');
+  s.skipVar('timestamp');
+  s.skip(s.uvarInt('signature'), 'signature');
+  s.skip(1, 'requireRcvConfirmation');
   return { version, id, type, encryptionType, sender, recipient };
 }
 
-function envelopeV0(r: ByteReader): Envelope {
-  if (r.i32('version') !== 0) r.fail('RANGE', 'version', 'first byte 0, value not 0');
-  const id = idOf(r, r.i32Bytes('id', messageIdBytesMax));
-  const type = r.i32('type');
-  const encryptionType = r.i32('encryptionType');
-  const sender = party(r, r.i32Bytes('sender', partyKeyBytesMax), 'sender');
-  const recipient = party(r, r.i32Bytes('recipient', partyKeyBytesMax), 'recipient');
-  r.i32Bytes('data');
-  r.i32Bytes('transaction');
-  r.i32Bytes('sigdata');
-  r.u16('flags');
-  r.i32Bytes('signature');
-  r.i64('timestamp');
+function envelopeV0(s: Scan): Envelope {
+  if (s.i32('version') !== 0) s.fail('RANGE', 'version');
+  const id = idOf(s, s.legacyView('id'));
+  const type = s.i32('type');
+  const encryptionType = s.i32('encryptionType');
+  const sender = party(s, s.legacyView('sender'), 'sender');
+  const recipient = party(s, s.legacyView('recipient'), 'recipient');
+  for (const field of ['data', 'transaction', 'sigdata']) s.skip(Math.max(0, s.i32(field)), field);
+  s.skip(2, 'flags');
+  s.skip(Math.max(0, s.i32('signature')), 'signature');
+  // The confirmation flag behind the timestamp may be missing (07 §3.3).
+  s.skip(8, 'timestamp');
   return { version: 0, id, type, encryptionType, sender, recipient };
 }
 
 /** A message without id cannot be named in an error message: relays refuse it (07 §9.3). */
-function idOf(r: ByteReader, id: Uint8Array | null): Uint8Array {
-  if (id === null || id.length === 0) throw new DecodeError('EMPTY', 'id', r.offset);
+function idOf(s: Scan, id: Uint8Array): Uint8Array {
+  if (id.length === 0) s.fail('EMPTY', 'id');
+  if (id.length > messageIdBytesMax) s.fail('TOOLONG', 'id');
   return id;
 }
 
-function party(r: ByteReader, bytes: Uint8Array | null, field: string): Uint8Array | null {
-  if (bytes === null || bytes.length === 0) return null;
+function party(s: Scan, bytes: Uint8Array, field: string): Uint8Array | null {
   const size = bytes.length;
+  if (size === 0) return null;
   // Length and version byte must agree (02 §3.1, Strict).
   const version = bytes[0]!;
   if (size === 33 || size === 36) {
-    if (version !== 0) r.fail('FORMAT', field, 'address version');
+    if (version !== 0) s.fail('FORMAT', field);
     return bytes.subarray(0, 33);
   }
   if (size === 45 || size === 48) {
-    if (version !== 1 && version !== 2) r.fail('FORMAT', field, 'address version');
+    if (version !== 1 && version !== 2) s.fail('FORMAT', field);
     return bytes.subarray(0, 45);
   }
-  // No reference node puts a key here, so this copy and hash cost nothing in practice.
-  if (size > 48) return addressFromKey(bytes);
-  return r.fail('FORMAT', field, `${size} bytes`);
+  // No reference node puts a key here (07 §2), so this hash costs nothing in practice.
+  if (size > 48 && size <= partyKeyBytesMax) return addressFromKey(bytes);
+  return s.fail('FORMAT', field);
+}
+
+/**
+ * A cursor for this one hot path: like ByteReader, but numbers only up to 2^31−1 and no big integers, which
+ * would cost ten times the rest.
+ */
+class Scan {
+  at = 0;
+
+  constructor(readonly bytes: Uint8Array) {}
+
+  fail(code: DecodeErrorCode, field: string): never {
+    throw new DecodeError(code, field, this.at);
+  }
+
+  skip(n: number, field: string): number {
+    const from = this.at;
+    if (n > this.bytes.length - from) this.fail('EOF', field);
+    this.at = from + n;
+    return from;
+  }
+
+  view(n: number, field: string): Uint8Array {
+    const from = this.skip(n, field);
+    return this.bytes.subarray(from, from + n);
+  }
+
+  i32(field: string): number {
+    const from = this.skip(4, field);
+    const b = this.bytes;
+    return b[from]! | (b[from + 1]! << 8) | (b[from + 2]! << 16) | (b[from + 3]! << 24);
+  }
+
+  /** `i32` length and bytes; a length ≤ 0 is absent. */
+  legacyView(field: string): Uint8Array {
+    const n = this.i32(field);
+    return n <= 0 ? EMPTY_BYTES : this.view(n, field);
+  }
+
+  uvarInt(field: string): number {
+    const lead = this.bytes[this.skip(1, field)]!;
+    if (lead <= 0xf7) return lead;
+    if (lead === 0xfc) {
+      const from = this.skip(2, field);
+      return this.bytes[from]! | (this.bytes[from + 1]! << 8);
+    }
+    if (lead !== 0xfd && lead !== 0xfe) this.fail('BADLEAD', field);
+    const low = this.i32(field);
+    const high = lead === 0xfe ? this.i32(field) : 0;
+    if (low < 0 || high !== 0) this.fail('RANGE', field);
+    return low;
+  }
+
+  skipVar(field: string): void {
+    const lead = this.bytes[this.skip(1, field)]!;
+    if (lead <= 0xf7) return;
+    if (lead < 0xfc || lead === 0xff) this.fail('BADLEAD', field);
+    this.skip(1 << (lead - 0xfb), field);
+  }
 }

@@ -119,8 +119,25 @@ const payloadBytesMax = new Map<number, number>([
   [Code.transactionsChunk3, framePayloadBytesMax],
 ]);
 
-/** Largest payload accepted for a code after the handshake, in bytes. A larger frame closes the link. */
-export function payloadBytesMaxOf(code: number): number {
+/** What only masters and relays have reason to send: up to 50 MB a piece, so no client may (03 §2.3 Weakness). */
+const serverOnly: ReadonlySet<number> = new Set<number>([
+  Code.sectorNodes,
+  Code.pitData2,
+  Code.nameRecord,
+  Code.blockHeaders3,
+  Code.blockHeaders4,
+  Code.blockData2,
+  Code.walletStateChunk,
+  Code.transactionsChunk3,
+]);
+
+/**
+ * Largest payload accepted for a code after the handshake, in bytes. A larger frame closes the link.
+ *
+ * @param peerType Node type letter of the peer; from a C the large answers of servers are not taken.
+ */
+export function payloadBytesMaxOf(code: number, peerType = 'M'): number {
+  if (peerType === 'C' && serverOnly.has(code)) return defaultPayloadBytesMax;
   return payloadBytesMax.get(code) ?? defaultPayloadBytesMax;
 }
 

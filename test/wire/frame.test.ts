@@ -59,6 +59,10 @@ describe('frames', () => {
       expect(preHelloPayloadBytesMaxOf(code)).toBeLessThanOrEqual(16 * 1024);
     }
     expect(payloadBytesMaxOf(Code.s2data)).toBe(2 * 1024 * 1024);
+    expect(payloadBytesMaxOf(Code.s2data, 'C')).toBe(2 * 1024 * 1024);
+    // The largest frames there are never come from a client.
+    expect(payloadBytesMaxOf(Code.transactionsChunk3, 'M')).toBe(framePayloadBytesMax);
+    expect(payloadBytesMaxOf(Code.transactionsChunk3, 'C')).toBe(64 * 1024);
   });
 });
 

@@ -1,4 +1,5 @@
 import { DecodeError } from '../errors.js';
+import { deviceIdBytesMax, keepAliveBytesMax, keepAlivesPerMessageMax } from '../limits.js';
 import { ByteReader } from '../reader.js';
 import { ByteWriter } from '../writer.js';
 
@@ -31,4 +32,67 @@ export function encodeGetRandomPresences(nodeType: string): Uint8Array {
 /** The node type letter asked for. Throws DecodeError. */
 export function decodeGetRandomPresences(payload: Uint8Array): string {
   return new ByteReader(payload).char('getRandomPresences.type');
+}
+
+/** One wanted keep-alive (docs/protocol/04 §6.1). */
+export interface KeepAlivePair {
+  /** As sent: with or without checksum. */
+  readonly address: Uint8Array;
+  readonly device: Uint8Array;
+}
+
+/**
+ * getKeepAlives, code 6 (04 §6.1).
+ *
+ * @throws RangeError for an empty list, which is never sent, and for more than 500 pairs.
+ */
+export function encodeGetKeepAlives(pairs: readonly KeepAlivePair[]): Uint8Array {
+  if (pairs.length === 0 || pairs.length > keepAlivesPerMessageMax)
+    throw new RangeError(`${pairs.length} pairs, 1 to ${keepAlivesPerMessageMax} fit`);
+  const w = new ByteWriter(16 + pairs.length * 64).var(pairs.length);
+  for (const p of pairs) w.vb(p.address).vb(p.device);
+  return w.bytes();
+}
+
+/**
+ * The pairs of a getKeepAlives payload, at most 500; the declared number is only an upper bound (04 §6.2).
+ * Views into the payload.
+ *
+ * @throws DecodeError when a pair is cut short.
+ */
+export function decodeGetKeepAlives(payload: Uint8Array): KeepAlivePair[] {
+  const r = new ByteReader(payload);
+  const n = Math.min(r.uvarInt('getKeepAlives.count'), keepAlivesPerMessageMax);
+  const out: KeepAlivePair[] = [];
+  while (out.length < n && r.remaining > 0)
+    out.push({
+      address: r.vb('getKeepAlives.address', addressBytesSentMax),
+      device: r.vb('getKeepAlives.device', deviceIdBytesMax),
+    });
+  return out;
+}
+
+/**
+ * keepAlivesChunk, code 7, with an exact count (04 §6.2).
+ *
+ * @throws RangeError for more than 500 keep-alives.
+ */
+export function encodeKeepAlivesChunk(keepAlives: readonly Uint8Array[]): Uint8Array {
+  if (keepAlives.length > keepAlivesPerMessageMax)
+    throw new RangeError(`${keepAlives.length} keep-alives, at most ${keepAlivesPerMessageMax}`);
+  const w = new ByteWriter(keepAlives.reduce((n, k) => n + k.length + 5, 8)).var(keepAlives.length);
+  for (const k of keepAlives) w.vb(k);
+  return w.bytes();
+}
+
+/**
+ * The keep-alives of a chunk, at most 500, each as the payload of a keepAlivePresence; the declared number is
+ * an upper bound (04 §6.2). Views into the payload. Throws DecodeError.
+ */
+export function decodeKeepAlivesChunk(payload: Uint8Array): Uint8Array[] {
+  const r = new ByteReader(payload);
+  const n = Math.min(r.uvarInt('keepAlivesChunk.count'), keepAlivesPerMessageMax);
+  const out: Uint8Array[] = [];
+  while (out.length < n && r.remaining > 0) out.push(r.vb('keepAlivesChunk.keepAlive', keepAliveBytesMax));
+  return out;
 }

@@ -14,8 +14,8 @@ export interface LinkLimits {
   readonly writeStallMs: number;
   /** Largest frame before the handshake is complete: a hello is 6 kB at most (03 §2.3). */
   readonly helloPayloadBytesMax: number;
-  /** Largest frame by code afterwards. */
-  readonly payloadBytesMax: (code: number) => number;
+  /** Largest frame by code and type of the peer afterwards. */
+  readonly payloadBytesMax: (code: number, peerType?: string) => number;
   /** Frames in each of the three send queues: as the reference (03 §2.6). */
   readonly sendQueueFramesMax: number;
   /** Bytes in each of the three send queues. One frame always fits an empty queue. */

@@ -295,7 +295,9 @@ export class Link {
 
   #payloadMax(code: number): number {
     const trusted = this.#state === 'open' || (this.#state === 'judging' && this.direction === 'out');
-    return trusted ? this.#limits.payloadBytesMax(code) : this.#limits.helloPayloadBytesMax;
+    return trusted
+      ? this.#limits.payloadBytesMax(code, this.#peer?.nodeType)
+      : this.#limits.helloPayloadBytesMax;
   }
 
   #data(chunk: Uint8Array): void {

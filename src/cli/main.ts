@@ -1,0 +1,95 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { nearest } from '../operator/index.js';
+import { CliError, Exit } from './exit.js';
+
+/** A command module: takes the arguments after its name, answers the exit code. */
+interface CommandModule {
+  run(args: string[]): Promise<number>;
+}
+
+interface Command {
+  readonly about: string;
+  /** Lazy, so that `starling --version` does not load a relay. */
+  readonly load: () => Promise<CommandModule>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  relay: { about: 'run an S2 relay', load: () => import('./relay.js') },
+  coordinator: {
+    about: 'play the ledger’s part on a local network (development)',
+    load: () => import('./coordinator.js'),
+  },
+  vectors: {
+    about: 'run conformance files against this implementation',
+    load: () => import('./vectors/command.js'),
+  },
+};
+
+const version = (): string => {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    readonly version: string;
+  };
+  return manifest.version;
+};
+
+function help(): string {
+  const names = Object.keys(COMMANDS);
+  const width = Math.max(...names.map((n) => n.length));
+  const lines = names.map((n) => `  ${n.padEnd(width)}  ${COMMANDS[n]!.about}`);
+  return [
+    'Usage: starling COMMAND [ARGUMENTS]',
+    '',
+    ...lines,
+    '',
+    'starling COMMAND --help explains one command; starling --version prints the version.',
+    '',
+  ].join('\n');
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined) {
+    process.stderr.write(help());
+    return Exit.configuration;
+  }
+  if (name === '--version' || name === '-v' || name === 'version') {
+    process.stdout.write(`starling ${version()} (Node ${process.versions.node})\n`);
+    return Exit.ok;
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
+    const topic = rest[0];
+    if (topic !== undefined && Object.hasOwn(COMMANDS, topic))
+      return (await COMMANDS[topic]!.load()).run(['--help']);
+    process.stdout.write(help());
+    return Exit.ok;
+  }
+  if (!Object.hasOwn(COMMANDS, name)) {
+    const guess = nearest(name, Object.keys(COMMANDS));
+    throw new CliError(
+      `unknown command ${name}`,
+      Exit.configuration,
+      guess === null ? help() : `did you mean starling ${guess}?`,
+    );
+  }
+  return (await COMMANDS[name]!.load()).run([...rest]);
+}
+
+// A reader that goes away (`| head`) is no error of ours.
+process.stdout.on('error', (e: NodeJS.ErrnoException) => {
+  if (e.code === 'EPIPE') process.exit(Exit.ok);
+  throw e;
+});
+
+try {
+  process.exitCode = await dispatch(process.argv.slice(2));
+} catch (e) {
+  if (e instanceof CliError) {
+    process.stderr.write(`starling: ${e.message}\n`);
+    if (e.hint !== '') process.stderr.write(`${e.hint.trimEnd()}\n`);
+    process.exitCode = e.exitCode;
+  } else {
+    process.stderr.write(`starling: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
+    process.exitCode = Exit.failed;
+  }
+}

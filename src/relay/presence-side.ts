@@ -22,9 +22,11 @@ import { PresenceHandlers } from './presence-handlers.js';
 import { SectorPeers } from './sector-peers.js';
 import { SectorQuestions } from './sector-questions.js';
 
-/** Own sector asked again this often, and until it is known this often (docs/protocol/06 §7). */
+/** Own sector asked again this often (docs/protocol/06 §7). */
 const ownSectorMs = 300_000;
+/** While fewer than two neighbours are known it is asked sooner, at growing intervals between these. */
 const ownSectorUnknownMs = 2_000;
+const ownSectorUnknownMostMs = 30_000;
 /** Relays asked for around the own place (06 §7). */
 const ownSectorAsked = 8;
 /** Ledger nodes one sector question goes to (06 §6.2 Strict: two or three). */
@@ -43,6 +45,7 @@ export class PresenceSide {
   readonly #fetch = new KeepAliveFetch();
   readonly #timers: Timer[] = [];
   #ownAskedMs = Number.NEGATIVE_INFINITY;
+  #ownAskMs = ownSectorUnknownMs;
 
   constructor(
     private readonly ctx: RelayContext,
@@ -65,8 +68,10 @@ export class PresenceSide {
         this.#send(this.#fetch.sweep((i) => this.#known(i), clock.nowMs(), this.ctx.networkSeconds())),
       ),
       clock.every(ownSectorUnknownMs, () => {
-        const due = this.sectorPeers.ownSector().length < 2 ? ownSectorUnknownMs : ownSectorMs;
-        if (clock.nowMs() - this.#ownAskedMs >= due) this.refreshOwnSector();
+        const alone = this.sectorPeers.ownSector().length < 2;
+        if (clock.nowMs() - this.#ownAskedMs < (alone ? this.#ownAskMs : ownSectorMs)) return;
+        this.#ownAskMs = alone ? Math.min(2 * this.#ownAskMs, ownSectorUnknownMostMs) : ownSectorUnknownMs;
+        this.refreshOwnSector();
       }),
     );
   }

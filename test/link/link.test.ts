@@ -188,7 +188,7 @@ describe.each(transportKinds)('link over $name', (kind) => {
 
   it('a peer that left is never signed for', async () => {
     let abandoned: (() => boolean) | null = null;
-    let release: (v: null) => void = () => undefined;
+    let release: (v: Uint8Array) => void = () => undefined;
     const p = await links(
       {},
       {
@@ -207,7 +207,7 @@ describe.each(transportKinds)('link over $name', (kind) => {
     p.client.link.destroy();
     await until(() => p.relay.closed !== null);
     expect(abandoned!()).toBe(true);
-    release(null);
+    release(new Uint8Array(512));
     await settle();
     expect(p.relay.opened).toBe(0);
   });
@@ -268,12 +268,12 @@ describe.each(transportKinds)('link over $name', (kind) => {
   });
 
   it.each([
-    ['a giant length', 50_000_000],
-    ['more than the protocol allows', 0xffff_ffff],
-    ['more than a hello may have', 16 * 1024 + 1],
-  ])('%s announced before the handshake ends the connection at once', async (_what, length) => {
+    ['a giant length', Code.hello, 50_000_000],
+    ['more than the protocol allows', Code.hello, 0xffff_ffff],
+    ['more than a hello may have', Code.s2data, 16 * 1024 + 1],
+  ])('%s announced before the handshake ends the connection at once', async (_what, code, length) => {
     const { relay, peer } = await raw();
-    peer.transport.write(headerOf(Code.hello, length));
+    peer.transport.write(headerOf(code, length));
     await until(() => relay.closed !== null);
     expect(relay.closed).toMatchObject({ why: 'frame-too-large', opened: false });
     await peer.until((r) => r.ended !== null);

@@ -18,7 +18,7 @@ import {
   StreamParser,
 } from '../../src/wire/index.js';
 import { engine, selfInfo, settle, Watched } from './support.js';
-import { pattern, Recorder } from './transports.js';
+import { FakeTransport, pattern, Recorder } from './transports.js';
 
 let verifier: VerifyEngine;
 beforeAll(async () => {
@@ -170,23 +170,43 @@ describe('03 §2.5 liveness', () => {
     expect(relay.closed).toMatchObject({ why: 'write-stall', opened: true });
   });
 
-  it('a peer that reads slowly is not cut', async () => {
-    const { clock, relay, client, dialled } = await pairOfLinks(
-      { writeStallMs: 5_000 },
-      { chunkBytes: 1_000, highWaterBytes: 2_000 },
-    );
-    let left = 20;
-    client.link.pause();
-    while (relay.link.queuedFrames < 20) relay.link.send(Code.s2data, pattern(3_000));
-    while (left-- > 0) {
-      dialled.write(Uint8Array.of(1));
-      // One chunk at a time: resume, deliver, pause again.
-      client.link.resume();
-      await Promise.resolve();
-      client.link.pause();
-      await pass(clock, 3_000);
+  it('a peer that reads slowly is not cut, one that stops is', async () => {
+    const clock = new ManualClock(T0);
+    const wire = new FakeTransport();
+    wire.roomy = false; // full from the start, so no ping is written
+    const link = new Watched(wire, {
+      clock,
+      engine: verifier,
+      direction: 'in',
+      limits: { writeStallMs: 5_000, helloTimeoutMs: 1_000_000, silenceMs: 1_000_000 },
+      self: await selfInfo(clock),
+    });
+    for (let left = 40; left > 0; left--) {
+      wire.bufferedBytes = left; // one byte in four seconds
+      clock.advance(4_000);
     }
-    expect(relay.closed).toBe(null);
+    expect(link.closed).toBe(null);
+    clock.advance(6_000);
+    await settle();
+    expect(link.closed).toMatchObject({ why: 'write-stall' });
+  });
+
+  it('a clock set back does not hide a silent peer', async () => {
+    const clock = new ManualClock(T0);
+    const wire = new FakeTransport();
+    const link = new Watched(wire, {
+      clock,
+      engine: verifier,
+      direction: 'in',
+      limits: { helloTimeoutMs: 1_000_000_000 },
+      self: await selfInfo(clock),
+    });
+    clock.advance(1_000);
+    const real = clock.nowMs.bind(clock);
+    clock.nowMs = () => real() - 600_000;
+    clock.advance(11_000);
+    await settle();
+    expect(link.closed).toMatchObject({ why: 'silence' });
   });
 });
 

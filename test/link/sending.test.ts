@@ -1,11 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock/index.js';
 import type { VerifyEngine } from '../../src/identity/index.js';
-import { InventoryBatch, memoryPair, priorityOf } from '../../src/link/index.js';
+import { answerHello, InventoryBatch, memoryPair, priorityOf } from '../../src/link/index.js';
 import { SendQueue } from '../../src/link/send-queue.js';
-import { Code, decodeInventory2, encodeFrame, keepAliveItemHash } from '../../src/wire/index.js';
-import { engine, selfInfo, settle, Watched } from './support.js';
-import { pattern } from './transports.js';
+import {
+  Code,
+  concatBytes,
+  decodeInventory2,
+  encodeFrame,
+  encodeHello,
+  keepAliveItemHash,
+} from '../../src/wire/index.js';
+import { engine, selfInfo, settle, signedHello, Watched } from './support.js';
+import { FakeTransport, pattern } from './transports.js';
 
 let verifier: VerifyEngine;
 beforeAll(async () => {
@@ -80,6 +87,63 @@ describe('03 §2.6 priorities', () => {
     expect(q.push(new Uint8Array(2), 'low')).toBe(null);
     expect(q.push(new Uint8Array(0), 'low')).toBe('frames');
     expect([q.frames, q.bytes]).toEqual([4, 60]);
+  });
+});
+
+/** An accepted link that is open, over a wire the test controls. */
+async function openLink(): Promise<{ clock: ManualClock; wire: FakeTransport; relay: Watched }> {
+  const clock = new ManualClock(1_767_225_600_000);
+  const wire = new FakeTransport();
+  const relay = new Watched(wire, { clock, engine: verifier, direction: 'in', self: await selfInfo(clock) });
+  const hello = await signedHello('w1', { testFlag: true, port: 0, endpoint: '' });
+  wire.arrive(encodeFrame(Code.hello, encodeHello(hello)));
+  for (let i = 0; i < 300 && relay.opened === 0; i++) await settle(1);
+  wire.written.length = 0;
+  return { clock, wire, relay };
+}
+
+describe('a link over a wire under control', () => {
+  it('counts what it sends directly for the choice of queues, too', async () => {
+    const { wire, relay } = await openLink();
+    wire.roomy = false;
+    relay.link.send(Code.s2data, pattern(3)); // goes out, and blocks
+    relay.link.send(Code.pitData2, pattern(3));
+    relay.link.send(Code.s2data, pattern(3));
+    wire.drain();
+    expect(wire.codes()).toEqual([Code.s2data, Code.s2data, Code.pitData2]);
+  });
+
+  it('an inventory that fell due while blocked goes ahead of everything queued', async () => {
+    const { clock, wire, relay } = await openLink();
+    relay.link.announce({ type: 1, hash: pattern(64, 1), block: 1 });
+    wire.roomy = false;
+    relay.link.send(Code.s2data, pattern(3));
+    relay.link.send(Code.s2data, pattern(4));
+    clock.advance(200);
+    expect(wire.codes()).toEqual([Code.s2data]);
+    wire.drain();
+    expect(wire.codes()).toEqual([Code.s2data, Code.inventory2, Code.s2data]);
+  });
+
+  it('a dialled link keeps what follows helloData until the verdict, and reads no further meanwhile', async () => {
+    const clock = new ManualClock(1_767_225_600_000);
+    const wire = new FakeTransport();
+    const link = new Watched(wire, {
+      clock,
+      engine: verifier,
+      direction: 'out',
+      challenge: 5,
+      self: await selfInfo(clock, { wallet: 'w1', nodeType: 'C', endpoint: { ip: '', port: 0 } }),
+    });
+    const terms = { deadlineMs: Number.MAX_SAFE_INTEGER, abandoned: () => false };
+    const answer = await answerHello(await selfInfo(clock), { observedIp: '127.0.0.1', port: 0 }, 5, terms);
+    wire.arrive(
+      concatBytes(encodeFrame(answer.code, answer.payload), encodeFrame(Code.getPresence2, pattern(45))),
+    );
+    expect([wire.calls, link.messages]).toEqual([['pause'], []]);
+    for (let i = 0; i < 300 && link.opened === 0; i++) await settle(1);
+    expect(wire.calls).toEqual(['pause', 'resume']);
+    expect(link.messages).toEqual([{ code: Code.getPresence2, payload: pattern(45) }]);
   });
 });
 

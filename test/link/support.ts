@@ -131,6 +131,7 @@ export class Watched {
     options: Pick<LinkOptions, 'direction' | 'self' | 'clock' | 'engine'> & {
       policy?: HandshakePolicy;
       limits?: Partial<LinkLimits>;
+      challenge?: number;
       onMessage?: (code: number, payload: Uint8Array) => void;
     },
   ) {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock/index.js';
 import { memoryPair } from '../../src/link/memory.js';
+import { MessageInbox } from '../../src/link/message-inbox.js';
 import { DialError, dialTcp, listenTcp } from '../../src/link/node/tcp.js';
 import { dialNodeWs } from '../../src/link/node/ws-client.js';
 import { isIpv4, plainAddress, type Transport, transportHighWaterBytes } from '../../src/link/transport.js';
@@ -135,6 +136,32 @@ describe.each(transportKinds.filter((k) => k.pausesPeer))('transport $name', (ki
 });
 
 describe('tcp', () => {
+  it('passes a large frame on in pieces, so that progress shows, and keeps the order behind it', async () => {
+    const kind = transportKinds.find((k) => k.name === 'tcp')!;
+    pair = await kind.pair();
+    const large = pattern(32 * 1024 * 1024, 3);
+    const levels = new Set<number>();
+    const parts: Uint8Array[] = [];
+    let got = 0;
+    const { dialled, accepted } = pair;
+    new Recorder(dialled);
+    accepted.start({
+      data: (c) => {
+        levels.add(dialled.bufferedBytes);
+        parts.push(c.slice());
+        got += c.length;
+      },
+      drain: () => undefined,
+      close: () => undefined,
+    });
+    expect(dialled.write(large)).toBe(false);
+    expect(dialled.write(pattern(10, 4))).toBe(false);
+    for (let i = 0; i < 1000 && got < large.length + 10; i++) await new Promise((r) => setTimeout(r, 5));
+    expect(sameBytes(Buffer.concat(parts), Buffer.concat([large, pattern(10, 4)]))).toBe(true);
+    // The kernel takes some MB at a time; unsliced there would be everything and nothing.
+    expect(levels.size).toBeGreaterThan(4);
+  });
+
   it('binds the source address it is told to', async () => {
     let seen: Transport | null = null;
     const listener = await listenTcp({
@@ -195,6 +222,58 @@ describe('tcp', () => {
 describe('ws-client', () => {
   it('fails with its own error where nobody listens', async () => {
     await expect(dialNodeWs('ws://127.0.0.1:1/ixian')).rejects.toBeInstanceOf(WsDialError);
+  });
+});
+
+describe('message inbox', () => {
+  const collect = (): { seen: string[]; handlers: Parameters<MessageInbox['start']>[0] } => {
+    const seen: string[] = [];
+    return {
+      seen,
+      handlers: {
+        data: (c) => seen.push(`data ${c.length}`),
+        drain: () => seen.push('drain'),
+        close: (reason) => seen.push(reason),
+      },
+    };
+  };
+
+  it('hands over what is unread before the peer’s end, also to a paused reader', async () => {
+    const { seen, handlers } = collect();
+    const inbox = new MessageInbox(100, () => undefined);
+    inbox.start(handlers);
+    inbox.pause();
+    inbox.take(pattern(5), true);
+    inbox.over('remote', '');
+    await Promise.resolve();
+    expect(seen).toEqual([]);
+    inbox.resume();
+    await Promise.resolve();
+    expect(seen).toEqual(['data 5', 'remote']);
+  });
+
+  it('drops what is unread at our own end', async () => {
+    const { seen, handlers } = collect();
+    const inbox = new MessageInbox(100, () => undefined);
+    inbox.start(handlers);
+    inbox.pause();
+    inbox.take(pattern(5), true);
+    inbox.over('local', '');
+    inbox.resume();
+    inbox.drain();
+    await Promise.resolve();
+    expect(seen).toEqual(['local']);
+  });
+
+  it('tells of overflow instead of keeping more than its bound', () => {
+    let overflows = 0;
+    const inbox = new MessageInbox(10, () => {
+      overflows++;
+    });
+    inbox.take(pattern(10), false);
+    expect(overflows).toBe(0);
+    inbox.take(pattern(1), false);
+    expect(overflows).toBe(1);
   });
 });
 

@@ -2,7 +2,7 @@ import { memoryPair } from '../../src/link/memory.js';
 import { createHttpServer } from '../../src/link/node/http.js';
 import { dialTcp, listenTcp } from '../../src/link/node/tcp.js';
 import { dialNodeWs } from '../../src/link/node/ws-client.js';
-import type { Transport, TransportCloseReason } from '../../src/link/transport.js';
+import type { Transport, TransportCloseReason, TransportHandlers } from '../../src/link/transport.js';
 
 /** Two connected ends and how to take everything down. */
 export interface Pair {
@@ -149,4 +149,61 @@ export function pattern(length: number, seed = 1): Uint8Array {
     out[i] = x;
   }
   return out;
+}
+
+/** A transport that does nothing by itself: the test says what arrives and how much is buffered. */
+export class FakeTransport implements Transport {
+  readonly kind = 'memory';
+  readonly remoteAddress = '127.0.0.1';
+  readonly remotePort = 0;
+  readonly localAddress = '127.0.0.1';
+  bufferedBytes = 0;
+  /** What `write` answers. */
+  roomy = true;
+  readonly written: Uint8Array[] = [];
+  readonly calls: string[] = [];
+  #handlers: TransportHandlers | null = null;
+
+  start(handlers: TransportHandlers): void {
+    this.#handlers = handlers;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    this.written.push(bytes);
+    return this.roomy;
+  }
+
+  pause(): void {
+    this.calls.push('pause');
+  }
+
+  resume(): void {
+    this.calls.push('resume');
+  }
+
+  end(): void {
+    this.calls.push('end');
+  }
+
+  destroy(): void {
+    this.calls.push('destroy');
+  }
+
+  /** Hands bytes over and wipes them afterwards, as uWebSockets.js does. */
+  arrive(bytes: Uint8Array): void {
+    const given = bytes.slice();
+    this.#handlers!.data(given);
+    given.fill(0xdd);
+  }
+
+  /** The buffer is empty again. */
+  drain(): void {
+    this.roomy = true;
+    this.#handlers!.drain();
+  }
+
+  /** Codes of the frames written so far; other bytes are left out. */
+  codes(): number[] {
+    return this.written.filter((w) => w[0] === 0xea).map((w) => w[1]! | (w[2]! << 8));
+  }
 }

@@ -174,12 +174,12 @@ export class Bench {
 
   constructor(
     inner: VerifyEngine,
-    options: Partial<PresenceServiceOptions> = {},
+    options: Partial<PresenceServiceOptions> & { readonly store?: MemoryPresenceStore } = {},
     storeOptions: StoreOptions = {},
     held = false,
   ) {
     this.engine = new HeldEngine(inner, held);
-    this.store = new MemoryPresenceStore(storeOptions);
+    this.store = options.store ?? new MemoryPresenceStore(storeOptions);
     this.service = new PresenceService({
       store: this.store,
       network: NETWORKS.main,

@@ -10,7 +10,7 @@ import {
   type SelfInfo,
   type Transport,
 } from '../link/index.js';
-import { probe } from '../link/node/probe.js';
+import { probe } from '../link/node/index.js';
 import { Bye } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { Candidate, DialEvents } from './outbound.js';

@@ -3,4 +3,3 @@ export { DEFAULT_RELAY_LIMITS, type RelayLimits } from './limits.js';
 export { RELAY_DEVICE_ID, RELAY_PRODUCT_VERSION, type RelayOptions, type RelayTls } from './options.js';
 export type { Candidate } from './outbound.js';
 export { Relay, type RelayStatus } from './relay.js';
-export { INFO_PATH, type RelayInfo, WEBSOCKET_PATH } from './web-side.js';

@@ -13,14 +13,14 @@ import {
   squashDifference,
   type TransportListener,
 } from '../link/index.js';
-import { dialTcp, listenTcp } from '../link/node/tcp.js';
+import { dialTcp, listenTcp } from '../link/node/index.js';
 import {
   isPublicIpv4,
   KeepAliveGenerator,
   MemoryPresenceStore,
   NO_POW_KNOWLEDGE,
-  parseIpv4,
   PresenceService,
+  parseIpv4,
 } from '../presence/index.js';
 import { followPresences, RelayTree } from '../sectors/index.js';
 import {
@@ -132,8 +132,7 @@ export class Relay {
         engine,
         now: networkSeconds,
         counters: this.counters,
-        pow: () =>
-          this.#ledger?.powKnowledge() ?? NO_POW_KNOWLEDGE,
+        pow: () => this.#ledger?.powKnowledge() ?? NO_POW_KNOWLEDGE,
       }),
       tree,
       peers: new PeerSet(),

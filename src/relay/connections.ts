@@ -183,6 +183,12 @@ export class Connections {
       onMessage: (_link, code, payload) => {
         if (peer !== null) this.events.message(peer, code, payload);
       },
+      // A bug of ours ends neither the process nor, unseen, the matter (03 §6).
+      onError: (_link, error) =>
+        this.ctx.log('error', 'link_handler_error', {
+          peer: transport.remoteAddress,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        }),
       onClose: (link, close) => {
         this.#links.delete(link);
         hooks.close(link, close);

@@ -261,14 +261,32 @@ describe('05 §6.7 a relay', () => {
     expect(problem({ height: 5_875_131, blockVersion: 11 })).toBe('pow-expired');
   });
 
+  /** Found by search: difficulty 10909635.38986203 for the wallet and checksum of the worked example. */
+  const worked: SignerPowSolution = { ...good, solution: fromHex('0000000000eab642') };
+  const floor = 0x3701ad7f29abcaf4n;
+  const higher = 0x350119799812dea1n; // minimum 33428571.42857143
+
   it('05 §6.7 row 3: a verified header of the block holds the proof to the floor', () => {
     expect(problem({ blockChecksum: () => checksum })).toBe('pow-difficulty');
+    expect(problem({ blockChecksum: () => checksum }, { ...worked, solution: range(0) })).toBe('pow-form');
+    expect(difficultyText(powDifficulty(worked, wallet, checksum)!)).toBe('10909635.38986203');
+    expect(relayPowVerdict(worked, wallet, main, know({ blockChecksum: () => checksum }))).toEqual({
+      problem: null,
+      verified: true,
+    });
+    // The checksum of that very block is asked for.
+    const asked: bigint[] = [];
+    problem({ blockChecksum: (block) => (asked.push(block), null) }, worked);
+    expect(asked).toEqual([5_875_000n]);
   });
 
   it('05 §6.7 row 4: superblocks raise the minimum, the smaller one counts', () => {
-    // The example reaches 85874, below the floor: only the verdict of the bound can be seen here.
-    const bits = [0x350119799812dea1n, 0x3701ad7f29abcaf4n];
-    expect(problem({ blockChecksum: () => checksum, signerBits: bits })).toBe('pow-difficulty');
+    const at = (...signerBits: bigint[]) => problem({ blockChecksum: () => checksum, signerBits }, worked);
+    expect(at()).toBe(null);
+    expect(at(higher)).toBe('pow-difficulty');
+    expect(at(higher, higher)).toBe('pow-difficulty');
+    expect(at(higher, floor)).toBe(null);
+    expect(at(floor, higher)).toBe(null);
   });
 
   it('05 §6.7 row 5: without a header it is taken, but not as verified', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { Counters } from '../../src/counters/index.js';
-import { decodeKeepAlive, encodeKeepAlive, NO_POW_KNOWLEDGE } from '../../src/presence/index.js';
+import {
+  decodeKeepAlive,
+  encodeKeepAlive,
+  MemoryPresenceStore,
+  NO_POW_KNOWLEDGE,
+  PresenceService,
+} from '../../src/presence/index.js';
 import { NETWORKS } from '../../src/wire/index.js';
 import {
   address,
@@ -208,6 +214,31 @@ describe('05 §8.3 strict', () => {
     expect(await b.service.receiveKeepAlive(future)).toEqual(refused('future'));
     expect(await b.service.receiveKeepAlive(stale)).toEqual(refused('stale'));
     expect(b.operations).toBe(1);
+  });
+
+  it('05 §8.3 strict: the counter of the verify engine itself stands still for them', async () => {
+    const real = await engine();
+    const store = new MemoryPresenceStore();
+    const service = new PresenceService({
+      store,
+      network: NETWORKS.main,
+      ownType: 'R',
+      engine: real,
+      now: () => T0 + 20,
+    });
+    const start = real.operations;
+    expect((await service.receivePresence(await packet([await address()]))).kind).toBe('changed');
+    const fresh = await keepAlive({ timestamp: T0 + 20 });
+    expect((await service.receiveKeepAlive(fresh)).kind).toBe('updated');
+    expect(real.operations - start).toBe(2);
+    for (const bytes of [
+      fresh,
+      await keepAlive({ timestamp: T0 + 19 }),
+      await keepAlive({ timestamp: T0 - 281 }),
+      await keepAlive({ timestamp: T0 + 51 }),
+    ])
+      expect((await service.receiveKeepAlive(bytes)).kind).toBe('refused');
+    expect(real.operations - start).toBe(2);
   });
 
   it('05 §8.3 strict: a stale or future keep-alive of an unknown wallet is not even asked about', async () => {

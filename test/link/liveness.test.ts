@@ -185,6 +185,7 @@ describe('03 §2.5 liveness', () => {
       wire.bufferedBytes = left; // one byte in four seconds
       clock.advance(4_000);
     }
+    await settle();
     expect(link.closed).toBe(null);
     clock.advance(6_000);
     await settle();

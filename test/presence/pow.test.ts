@@ -276,7 +276,11 @@ describe('05 §6.7 a relay', () => {
     });
     // The checksum of that very block is asked for.
     const asked: bigint[] = [];
-    problem({ blockChecksum: (block) => (asked.push(block), null) }, worked);
+    const blockChecksum = (block: bigint): null => {
+      asked.push(block);
+      return null;
+    };
+    problem({ blockChecksum }, worked);
     expect(asked).toEqual([5_875_000n]);
   });
 

@@ -155,21 +155,19 @@ function divideStep(used: u32): void {
   const u1 = limb(REMAINDER, used - 2);
   const u2 = limb(REMAINDER, used - 3);
 
-  // Estimate from two limbs over one: with the divisor's top limb >= 2^26 it is never below the true quotient and at
-  // most 2 above (theorem B); the test with the next limb leaves at most 1 above.
-  // u0 <= top because REMAINDER < DIVISOR, so the estimate is at most 2^27 + 1 and every product below is < 2^55.
+  // Estimate from two limbs over one: with the divisor's top limb >= 2^26 it is never below the true quotient q and at
+  // most q + 2 (theorem B). u0 <= top because REMAINDER < DIVISOR, so it is at most 2^27 + 1.
   const numerator = (u0 << LIMB_BITS) | u1;
   let quotient = numerator / top;
-  let rest = numerator - quotient * top;
-  while (quotient >= BASE || quotient * second > ((rest << LIMB_BITS) | u2)) {
-    quotient--;
-    rest += top;
-    // With rest >= 2^27 the test cannot hold again: its right side is then above quotient × second < 2^54 + 2^27.
-    if (rest >= BASE) break;
-  }
+  const rest = numerator - quotient * top;
+  // The test says: quotient × (two top limbs D of the divisor) > the three top limbs N. Then it is too large, as
+  // quotient × DIVISOR is above the whole remainder too. And it holds for q + 2, because N < (q + 1) (D + 1)
+  // = (q + 1) D + q + 1 <= (q + 2) D, q + 1 <= 2^27 being far below D. So behind it the quotient is q or q + 1.
+  // Both sides are below 2^55.
+  if (quotient * second > ((rest << LIMB_BITS) | u2)) quotient--;
 
-  // REMAINDER × 2^27 − quotient × DIVISOR, from the low end. quotient < 2^27, so each value is above
-  // −(2^27 − 1)² − 2^27 and `borrow` stays in −2^27 <= borrow <= 0.
+  // REMAINDER × 2^27 − quotient × DIVISOR, from the low end. quotient <= 2^27, so each value is at least
+  // −2^27 (2^27 − 1) − 2^27 = −2^54 and `borrow` stays in −2^27 <= borrow <= 0.
   let borrow: i64 = 0;
   let above: i64 = 0;
   for (let i: u32 = 0; i < used; i++) {

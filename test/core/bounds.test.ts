@@ -59,6 +59,14 @@ describe('no kernel reads behind its input', () => {
     }
   });
 
+  it('scanKeepAlives, where a hostname that is cut inside a character ends the message', () => {
+    for (const cut of [[0xc3], [0xe2], [0xe2, 0x82], [0xf0], [0xf0, 0x9f], [0xf0, 0x9f, 0x98]]) {
+      const data = Uint8Array.of(2, 33, ...new Uint8Array(33), 1, 9, 5, cut.length, ...cut);
+      x.scanKeepAlives(item(data), 1, table);
+      expect(wordsAt(table, KeepAliveTable.rowWords)).toEqual([...js.scanKeepAlives([data]).words]);
+    }
+  });
+
   it('scanKeepAlives, over damaged and random input', () => {
     const noise = fc.uint8Array({ maxLength: 300 });
     const damaged = fc.tuple(fc.nat(600), fc.nat(120), fc.nat(255)).map(([cut, at, value]) => {

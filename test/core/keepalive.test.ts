@@ -225,6 +225,83 @@ describe.each(cores)('keep-alive scan, %s', (_engine, core) => {
     expect([table.status(0), table.field(0)]).toEqual([ScanStatus.format, ScanField.hostname]);
   });
 
+  it.each([
+    ['device length in two bytes', 'device', [0xfc, 1, 0, 9], ScanField.device, ScanStatus.notCanonical],
+    [
+      'device length in four bytes',
+      'device',
+      [0xfd, 1, 0, 0, 0, 9],
+      ScanField.device,
+      ScanStatus.notCanonical,
+    ],
+    ['timestamp 247 in two bytes', 'timestamp', [0xfc, 247, 0], ScanField.timestamp, ScanStatus.notCanonical],
+    [
+      'timestamp 65535 in four bytes',
+      'timestamp',
+      [0xfd, 255, 255, 0, 0],
+      ScanField.timestamp,
+      ScanStatus.notCanonical,
+    ],
+    [
+      'timestamp 2^32 − 1 in eight bytes',
+      'timestamp',
+      [0xfe, 255, 255, 255, 255, 0, 0, 0, 0],
+      ScanField.timestamp,
+      ScanStatus.notCanonical,
+    ],
+    ['timestamp 2^63', 'timestamp', [0xfe, 0, 0, 0, 0, 0, 0, 0, 0x80], ScanField.timestamp, ScanStatus.range],
+    ['negative timestamp', 'timestamp', [0xf8, 1, 0], ScanField.timestamp, ScanStatus.badLead],
+    [
+      'hostname length in two groups',
+      'hostname',
+      [0x82, 0x00, 0x61, 0x62],
+      ScanField.hostname,
+      ScanStatus.notCanonical,
+    ],
+    [
+      'hostname length with bit 31',
+      'hostname',
+      [0xff, 0xff, 0xff, 0xff, 0x0f],
+      ScanField.hostname,
+      ScanStatus.range,
+    ],
+    [
+      'hostname length of 36 bits',
+      'hostname',
+      [0xff, 0xff, 0xff, 0xff, 0x1f],
+      ScanField.hostname,
+      ScanStatus.format,
+    ],
+    ['type that is not ASCII', 'type', [0xc3, 0xa9], ScanField.type, ScanStatus.format],
+  ] as const)('refuses a field not in its one form: %s', (_name, part, bytes, field, status) => {
+    const parts = {
+      version: [2],
+      wallet: [33, ...new Uint8Array(33)],
+      device: [1, 9],
+      timestamp: [5],
+      hostname: [2, 0x61, 0x62],
+      type: [0x43],
+      pow: [0],
+      signature: [2, 1, 2],
+    };
+    const message = (p: Record<string, readonly number[]>): Uint8Array =>
+      Uint8Array.from(Object.values(p).flat());
+    expect(core.scanKeepAlives([message(parts)]).status(0)).toBe(ScanStatus.ok);
+    const table = core.scanKeepAlives([message({ ...parts, [part]: bytes })]);
+    expect([table.field(0), table.status(0)]).toEqual([field, status]);
+  });
+
+  it.each([
+    ['timestamp', [0xfc, 248, 0], 248n],
+    ['timestamp', [0xfd, 0, 0, 1, 0], 65536n],
+    ['timestamp', [0xfe, 0, 0, 0, 0, 1, 0, 0, 0], 2n ** 32n],
+    ['timestamp', [0xfe, 255, 255, 255, 255, 255, 255, 255, 0x7f], 2n ** 63n - 1n],
+  ] as const)('takes the smallest and largest of a form: %s %j', (_name, bytes, want) => {
+    const message = Uint8Array.of(2, 33, ...new Uint8Array(33), 0, ...bytes, 0, 0x43, 0, 0);
+    const table = core.scanKeepAlives([message]);
+    expect([table.status(0), table.timestamp(0)]).toEqual([ScanStatus.ok, want]);
+  });
+
   it('caps the size at 1200 bytes', () => {
     const sized = (bytes: number): Uint8Array => {
       const f = {

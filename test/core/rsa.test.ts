@@ -307,6 +307,20 @@ describe('the primitive s^e mod n against BigInt', () => {
     expect(done).toBeGreaterThan(80);
   });
 
+  it('refuses moduli and exponents outside its range', () => {
+    const odd = new Uint8Array(300).fill(0xff);
+    const s = new Uint8Array(512).fill(1);
+    const even = odd.slice();
+    even[299] = 0xfe;
+    const small = odd.slice(0, 256);
+    small[0] = 0x7f;
+    expect(power(odd, s.subarray(0, 300), 3)).not.toBe(null);
+    expect(power(even, s.subarray(0, 300), 3)).toBe(null);
+    expect(power(small, s.subarray(0, 256), 3)).toBe(null);
+    expect(power(concat(Uint8Array.of(0), odd), concat(Uint8Array.of(0), s.subarray(0, 300)), 3)).toBe(null);
+    for (const exponent of [0, 1, 2, 65536]) expect(power(odd, s.subarray(0, 300), exponent)).toBe(null);
+  });
+
   it('agrees where the number of limbs changes', () => {
     for (let bits = 2048; bits <= 4096; bits++) {
       // Around a multiple of 27 in bits, or in the bits of whole bytes, is where a limb count could be one too small.
@@ -314,9 +328,14 @@ describe('the primitive s^e mod n against BigInt', () => {
       const n = (1n << BigInt(bits)) - 1n;
       const s = n - 2n ** 100n;
       const size = Math.ceil(bits / 8);
-      expect(power(toBytes(n, size), toBytes(s, size), 3), `${bits} bits`).toBe(dumbPower(s, 3, n));
-      const over = (1n << BigInt(8 * size)) - 1n;
-      expect(power(toBytes(n - 2n, size), toBytes(over, size), 3), `${bits} bits, s >= n`).toBe(null);
+      // 65537 too: a modulus that leaves no room above itself lets the numbers grow with every squaring.
+      for (const e of [3, 65537])
+        expect(power(toBytes(n, size), toBytes(s, size), e), `${bits} bits`).toBe(dumbPower(s, e, n));
+      // All ones, and a single high bit that a limb too few would lose.
+      for (const over of [(1n << BigInt(8 * size)) - 1n, (1n << BigInt(8 * size - 1)) + 1n]) {
+        if (over >= n)
+          expect(power(toBytes(n - 2n, size), toBytes(over, size), 3), `${bits} bits, s >= n`).toBe(null);
+      }
     }
   });
 });

@@ -12,7 +12,7 @@ import {
   type Transport,
   type TransportListener,
 } from '../link/index.js';
-import { listenTcp } from '../link/node/tcp.js';
+import { listenTcp } from '../link/node/index.js';
 import {
   addressOf,
   encodeKeepAlive,

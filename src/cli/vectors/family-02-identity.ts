@@ -49,7 +49,7 @@ import {
   WalletError,
   walletPasswordMatches,
 } from '../../identity/index.js';
-import { rsa2Decrypt, spixi1Decrypt, spixi2Decrypt } from '../../messages/encryption.js';
+import { rsa2Decrypt, spixi1Decrypt, spixi2Decrypt } from '../../messages/index.js';
 import { ByteWriter, concatBytes, DecodeError, EMPTY_BYTES, fromHex, toHex } from '../../wire/index.js';
 import {
   type Answer,

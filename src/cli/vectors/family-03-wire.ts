@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { addressText, sectorPrefix } from '../../identity/index.js';
+import { priorityOf } from '../../link/index.js';
 import { probe } from '../../link/node/index.js';
-import { priorityOf } from '../../link/send-queue.js';
 import {
   decodeStreamMessage,
   encodeRelayError,
@@ -10,7 +10,7 @@ import {
   streamMessage,
   streamMessageChecksum,
 } from '../../messages/index.js';
-import { PublicEndpoint } from '../../relay/public-endpoint.js';
+import { PublicEndpoint } from '../../relay/index.js';
 import {
   Bye,
   ByteWriter,

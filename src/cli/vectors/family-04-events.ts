@@ -1,5 +1,5 @@
 import { addressText, addressWithChecksum } from '../../identity/index.js';
-import { SUBSCRIPTION_TYPES, Subscriptions } from '../../link/subscriptions.js';
+import { SUBSCRIPTION_TYPES, Subscriptions } from '../../link/index.js';
 import {
   ByteWriter,
   bytesEqual,

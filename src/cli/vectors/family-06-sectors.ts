@@ -5,7 +5,7 @@ import {
   parseAddress,
   sectorPrefix,
 } from '../../identity/index.js';
-import { priorityOf } from '../../link/send-queue.js';
+import { priorityOf } from '../../link/index.js';
 import { PrefixTree, RelayTree, relayKey, selectKeys } from '../../sectors/index.js';
 import { Code, encodeGetSectorNodes, encodeSectorNodes, fromHex, toHex } from '../../wire/index.js';
 import type { Answer, Family, Json, JsonObject, VectorCase, VectorContext } from './case.js';

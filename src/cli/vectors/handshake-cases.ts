@@ -8,18 +8,21 @@ import {
   type Signer,
   type VerifyEngine,
 } from '../../identity/index.js';
+import type { BlockTip, SelfInfo } from '../../link/index.js';
 import {
+  answerHello,
+  buildHello,
   type Claimed,
+  endpointText,
+  type HelloAnswer,
   type HelloContext,
   judgeHello,
   judgeHelloData,
+  priorityOf,
   type Refusal,
   type Verdict,
-} from '../../link/handshake.js';
-import { answerHello, buildHello, endpointText, type HelloAnswer } from '../../link/hello-build.js';
+} from '../../link/index.js';
 import { probe } from '../../link/node/index.js';
-import { priorityOf } from '../../link/send-queue.js';
-import type { BlockTip, SelfInfo } from '../../link/types.js';
 import {
   ByteReader,
   Code,

@@ -82,7 +82,9 @@ process.stdout.on('error', (e: NodeJS.ErrnoException) => {
 });
 
 try {
-  process.exitCode = await dispatch(process.argv.slice(2));
+  const code = await dispatch(process.argv.slice(2));
+  // A command that has returned is done: idle verify workers must not keep the process.
+  process.stdout.write('', () => process.exit(code));
 } catch (e) {
   if (e instanceof CliError) {
     process.stderr.write(`starling: ${e.message}\n`);

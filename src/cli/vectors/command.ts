@@ -3,6 +3,7 @@ import { type FlagSpec, parseArgs, renderHelp } from '../args.js';
 import { Exit, usageError } from '../exit.js';
 import { type Output, processOutput } from '../terminal.js';
 import { FAMILIES } from './families.js';
+import { runSession } from './family-sessions.js';
 import { folderContext, loadFolder, VectorFileError } from './load.js';
 import { jsonReport, renderReport } from './report.js';
 import { runFiles, tally } from './run.js';
@@ -52,6 +53,7 @@ export async function run(args: readonly string[], o: Output = processOutput()):
     families: FAMILIES,
     files,
     context: folderContext(folder, files, engine),
+    sessions: runSession,
     ...(filter === undefined ? {} : { filter }),
   });
   o.out(a.has('json') ? jsonReport(results) : renderReport(o, results));

@@ -1,6 +1,6 @@
 import { DecodeError } from '../../wire/index.js';
 import { type Family, judge, type Outcome, type VectorCase, type VectorContext } from './case.js';
-import { assignFamily, MissingVectorError, type VectorFile } from './load.js';
+import { assignFamily, MissingVectorError, stem, type VectorFile } from './load.js';
 
 /** What became of one case. */
 export interface CaseResult {
@@ -69,6 +69,19 @@ export type SessionRunner = (f: Extract<VectorFile, { kind: 'session' }>) => Pro
 
 const label = (r: Omit<CaseResult, 'outcome'>): string => `${r.family}/${r.name} [${r.line}]`;
 
+/** A recording that is not even one counts as one failed case, so that the other files still run. */
+async function sessionResults(
+  run: SessionRunner,
+  f: Extract<VectorFile, { kind: 'session' }>,
+): Promise<readonly CaseResult[]> {
+  try {
+    return await run(f);
+  } catch (e) {
+    const outcome: Outcome = { kind: 'failed', detail: e instanceof Error ? e.message : String(e) };
+    return [{ family: stem(f.path), file: f.path, name: 'recording', line: 'both', outcome }];
+  }
+}
+
 /** Runs every case of every file; a file nobody knows counts its cases as not covered. */
 export async function runFiles(o: RunOptions): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
@@ -76,7 +89,7 @@ export async function runFiles(o: RunOptions): Promise<CaseResult[]> {
     o.filter === undefined || label(r).includes(o.filter) || r.file.includes(o.filter);
   for (const f of o.files) {
     if (f.kind === 'session') {
-      const found = o.sessions === undefined ? [] : await o.sessions(f);
+      const found = o.sessions === undefined ? [] : await sessionResults(o.sessions, f);
       results.push(...found.filter(wanted));
       continue;
     }

@@ -21,7 +21,11 @@ const check = process.argv.includes('--check');
 async function inputHash() {
   const hash = createHash('sha256').update(`asc ${asc.version}\n`);
   const names = (await readdir(join(root, 'assembly'), { recursive: true })).filter((n) => n.endsWith('.ts'));
-  for (const name of ['asconfig.json', 'scripts/build-wasm.mjs', ...names.sort().map((n) => `assembly/${n}`)]) {
+  for (const name of [
+    'asconfig.json',
+    'scripts/build-wasm.mjs',
+    ...names.sort().map((n) => `assembly/${n}`),
+  ]) {
     const text = await readFile(join(root, name));
     hash.update(`${name.replaceAll('\\', '/')} ${text.length}\n`).update(text);
   }
@@ -38,8 +42,7 @@ async function compile(target) {
       writeFile: (name, data) => {
         if (name.endsWith('out.wasm')) bytes = data;
       },
-      listFiles: (name, base) =>
-        readdir(join(base === '.' ? root : base, name)).catch(() => null),
+      listFiles: (name, base) => readdir(join(base === '.' ? root : base, name)).catch(() => null),
       baseDir: root,
     },
   );

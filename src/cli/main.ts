@@ -16,6 +16,10 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   relay: { about: 'run an S2 relay', load: () => import('./relay.js') },
+  devnet: {
+    about: 'a whole network on this machine, and the discovery lifecycle told on it',
+    load: () => import('./devnet.js'),
+  },
   coordinator: {
     about: 'play the ledger’s part on a local network (development)',
     load: () => import('./coordinator.js'),

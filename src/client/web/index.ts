@@ -1,0 +1,10 @@
+import { dialWs } from '../../link/index.js';
+import type { Dial } from '../types.js';
+import { type WsDialOptions, wsDialler } from '../ws-dial.js';
+
+export { IndexedDbStorage } from './indexed-db.js';
+
+/** Dials relays with the WebSocket of the browser (or any runtime that has one). */
+export function dialWebRelay(options: Omit<WsDialOptions, 'open'> = {}): Dial {
+  return wsDialler({ ...options, open: (url) => dialWs(url) });
+}

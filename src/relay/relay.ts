@@ -11,6 +11,7 @@ import {
   type LinkClose,
   type SelfInfo,
   squashDifference,
+  type Transport,
   type TransportListener,
 } from '../link/index.js';
 import { dialTcp, listenTcp } from '../link/node/index.js';
@@ -175,6 +176,11 @@ export class Relay {
 
   get port(): number {
     return this.#listener!.port;
+  }
+
+  /** Takes a connection that came another way than through the listeners, e.g. within one process. */
+  accept(transport: Transport): void {
+    this.#connections!.accept(transport);
   }
 
   /** Port of HTTP and WebSocket, null when off. */

@@ -67,17 +67,15 @@ describe('08-communication vectors', () => {
 
   it('fails when a byte, key or state of a transcript is damaged', async () => {
     const survivors: string[] = [];
-    const all = process.env.ALL_LEAVES !== undefined;
     for (const [n, { file, c }] of sessions.entries()) {
       const candidates = leaves(c).filter((l) => !replaced(c, l.path));
       expect(candidates.length).toBeGreaterThan(50);
-      const picked = all
-        ? candidates
-        : [1, 2].map((k) => candidates[((n * 37 + k * 101) * 7) % candidates.length]!);
+      // Two per transcript, spread by stride; a full pass over all of them takes half an hour.
+      const picked = [1, 2].map((k) => candidates[((n * 37 + k * 101) * 7) % candidates.length]!);
       for (const l of picked)
         if ((await runCase(family08, l.damaged, ctx, file)).kind === 'passed')
           survivors.push(`${c.name} ${l.path}`);
     }
     expect(survivors).toEqual([]);
-  }, 900_000);
+  }, 120_000);
 });

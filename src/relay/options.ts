@@ -22,6 +22,8 @@ export interface RelayOptions {
   readonly host?: string;
   /** TCP port; default of the network, 0 lets the system choose. */
   readonly port?: number;
+  /** Port that is announced, where it differs from the one listened on (port mapping); default `port`. */
+  readonly publicPort?: number;
   /** Port of HTTP and WebSocket; default TCP port + 1, null for none. */
   readonly wsPort?: number | null;
   readonly wsTls?: RelayTls | null;

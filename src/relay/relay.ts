@@ -162,7 +162,7 @@ export class Relay {
       },
     });
     try {
-      relay = new Relay(options, listener.port, engine);
+      relay = new Relay(options, options.publicPort ?? listener.port, engine);
       relay.#listener = listener;
       await relay.#build(engine);
     } catch (e) {

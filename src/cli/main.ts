@@ -24,6 +24,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     about: 'play the ledger’s part on a local network (development)',
     load: () => import('./coordinator.js'),
   },
+  wallet: { about: 'create, show, export, import wallets', load: () => import('./wallet.js') },
+  config: { about: 'check and show a relay’s configuration', load: () => import('./config.js') },
   vectors: {
     about: 'run conformance files against this implementation',
     load: () => import('./vectors/command.js'),

@@ -21,7 +21,8 @@ import { openWalletAt, type PasswordSource } from './wallet-open.js';
 /** The reference's file name, in the working directory. */
 const DEFAULT_CONFIG_FILE = 'ixian.cfg';
 
-const FLAGS: readonly FlagSpec[] = [
+/** Switches of `starling relay`: every setting of the configuration has one. */
+export const RELAY_FLAGS: readonly FlagSpec[] = [
   {
     name: 'config',
     value: 'FILE',
@@ -102,14 +103,14 @@ function logger(c: Config): RelayLog {
 
 /** `starling relay`: an S2 relay with the reference's switches and configuration file. */
 export async function run(args: string[]): Promise<number> {
-  const a = parseArgs(args, FLAGS);
+  const a = parseArgs(args, RELAY_FLAGS);
   if (a.has('help')) {
     process.stdout.write(
       renderHelp({
         usage: 'starling relay [SWITCHES]',
         about:
           'Runs an S2 relay: over TCP on the protocol’s port, over WebSocket on the next one.\nSwitches win over environment variables, those over the file, that over the defaults.',
-        flags: FLAGS,
+        flags: RELAY_FLAGS,
         notes: [
           `Every setting has an environment variable, e.g. ${environmentName('apiPort')}; lists are separated by commas.`,
         ],

@@ -17,7 +17,7 @@ export const WALLET_FLAGS: readonly FlagSpec[] = [
   {
     name: 'walletPasswordFile',
     value: 'FILE',
-    help: `file that holds the password; else ${WALLET_PASSWORD_ENV}, else it is asked for`,
+    help: `file that holds the password, - for standard input; else ${WALLET_PASSWORD_ENV}, else it is asked for`,
   },
 ];
 
@@ -48,26 +48,49 @@ export interface PasswordSource {
   readonly literal?: string | undefined;
 }
 
-async function passwordFor(source: PasswordSource, path: string, isNew: boolean): Promise<string> {
-  const { file } = source;
+/** A wrong password typed at the prompt may be tried again this often in all (docs/protocol/11 §8). */
+const passwordTriesMax = 3;
+
+/** The password a source gives without asking; null when it has none. */
+async function givenPassword(source: PasswordSource): Promise<string | null> {
+  const { file, literal } = source;
   if (file !== undefined) {
     try {
       // The line end an editor adds is not part of the password.
-      return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+      return (await readFile(file === '-' ? '/dev/stdin' : file, 'utf8')).replace(/\r?\n$/, '');
     } catch (e) {
       throw new CliError(`cannot read the password file ${file}: ${(e as Error).message}`, Exit.wallet);
     }
   }
-  if (source.literal !== undefined && source.literal !== '') return source.literal;
-  if (!isNew) return askSecret(`Password of ${path}: `);
+  return literal === undefined || literal === '' ? null : literal;
+}
+
+/** The password for a new or re-encrypted wallet; typed twice when it is asked for. */
+export async function newPassword(source: PasswordSource, path: string): Promise<string> {
+  const given = await givenPassword(source);
+  if (given !== null) return given;
   const first = await askSecret(`New password for ${path} (at least ${walletPasswordUnitsMin} characters): `);
   if (first !== (await askSecret('The same again: ')))
     throw new CliError('the two passwords differ', Exit.wallet);
   return first;
 }
 
+/** Loads a wallet file; a password typed wrongly may be typed again, one that was given may not. */
+export async function loadWalletAt(path: string, source: PasswordSource): Promise<Wallet> {
+  const given = await givenPassword(source);
+  for (let tries = 1; ; tries++) {
+    try {
+      return await loadWalletFile(path, given ?? (await askSecret(`Password of ${path}: `)));
+    } catch (e) {
+      const again = e instanceof WalletError && e.code === 'WRONG_PASSWORD' && given === null;
+      if (!again || tries >= passwordTriesMax) throw e;
+      process.stderr.write('Wrong password.\n');
+    }
+  }
+}
+
 /** What to do about a wallet that cannot be used. */
-function walletTrouble(e: unknown, path: string): CliError {
+export function walletTrouble(e: unknown, path: string): CliError {
   if (!(e instanceof WalletError)) throw e;
   return new CliError(`${path}: ${e.message}`, Exit.wallet);
 }
@@ -89,14 +112,14 @@ export async function openWalletAt(
     },
   );
   try {
-    if (known) return await loadWalletFile(path, await passwordFor(source, path, false));
+    if (known) return await loadWalletAt(path, source);
     if (!options.create)
       throw new CliError(
         `there is no wallet at ${path}`,
         Exit.wallet,
         'make one with starling wallet create',
       );
-    const password = await passwordFor(source, path, true);
+    const password = await newPassword(source, path);
     const bar = progressLine(processOutput());
     const wallet = await createWalletFile(path, password, {
       onProgress: (p) =>

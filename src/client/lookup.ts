@@ -27,6 +27,10 @@ import type { PresenceVerifier } from './verify-presence.js';
 export const sectorRelaysAsked = 6;
 /** Relays asked for a presence at a time: there is no negative answer, so one alone may cost a wait (05 §10.3). */
 const askedAtOnce = 2;
+/** Silence of a relay counts after this many times its hello took, which was two round trips and two signatures. */
+const helloTimes = 4;
+/** But not sooner: a busy relay may take a moment. */
+const answerMsMin = 250;
 /** How long a sector's relays are remembered (07 §8.2). */
 const sectorCacheMs = 150_000;
 /** Sectors remembered; the oldest go first. */
@@ -173,20 +177,25 @@ export class Lookup {
     const sectorMs = clock.nowMs() - startMs;
     const order = this.#inOrder(relays);
     const relaysAsked: string[] = [];
-    const dropped: DroppedEndpoint[] = [];
     const wallet = toHex(address);
-    let best: VerifiedEndpoints | null = null;
+    const answers: VerifiedEndpoints[] = [];
+    const usable = (v: VerifiedEndpoints): boolean => book.hasUsable(wallet, v.addresses);
     let rounds = 0;
-    for (let i = 0; i < order.length; i += askedAtOnce) {
-      rounds++;
-      const answers = await this.#askRound(address, order.slice(i, i + askedAtOnce), relaysAsked);
-      for (const v of answers) {
-        for (const d of v.dropped)
-          if (!dropped.some((x) => x.endpoint === d.endpoint && x.reason === d.reason)) dropped.push(d);
-        if (best === null || v.addresses.length > 0) best = v;
+    const satisfied = this.#collect(wallet, answers, usable);
+    try {
+      for (let i = 0; i < order.length && !answers.some(usable); i += askedAtOnce) {
+        rounds++;
+        const last = i + askedAtOnce >= order.length;
+        const patience = this.#ask(address, order.slice(i, i + askedAtOnce), relaysAsked, last);
+        await Promise.race([satisfied.first, patience]);
       }
-      if (answers.some((v) => book.hasUsable(wallet, v.addresses))) break;
+    } finally {
+      satisfied.end();
     }
+    const best = answers.find(usable) ?? answers.find((v) => v.addresses.length > 0) ?? answers[0] ?? null;
+    const dropped: DroppedEndpoint[] = [];
+    for (const d of answers.flatMap((v) => v.dropped))
+      if (!dropped.some((x) => x.endpoint === d.endpoint && x.reason === d.reason)) dropped.push(d);
     const totalMs = clock.nowMs() - startMs;
     const result: FindResult = {
       address: addressText(address),
@@ -216,48 +225,62 @@ export class Lookup {
     return c !== null && bytesEqual(c.peer.address, r.wallet) ? c : null;
   }
 
-  /** Asks some relays together; ends with the first usable answer, or when their time is over. */
-  async #askRound(
+  /** Collects the verified answers about a wallet until `end`; `first` resolves with a usable one. */
+  #collect(
+    wallet: string,
+    into: VerifiedEndpoints[],
+    usable: (v: VerifiedEndpoints) => boolean,
+  ): { readonly first: Promise<void>; end(): void } {
+    const waiters = this.#presenceWaiters;
+    const set = waiters.get(wallet) ?? new Set<(v: VerifiedEndpoints) => void>();
+    waiters.set(wallet, set);
+    let resolve: () => void = () => undefined;
+    const first = new Promise<void>((r) => {
+      resolve = r;
+    });
+    const waiter = (v: VerifiedEndpoints): void => {
+      into.push(v);
+      if (usable(v)) resolve();
+    };
+    set.add(waiter);
+    const end = (): void => {
+      set.delete(waiter);
+      if (set.size === 0 && waiters.get(wallet) === set) waiters.delete(wallet);
+    };
+    return { first, end };
+  }
+
+  /**
+   * Asks some relays together; resolves when they have had their time. A relay's hello tells how fast it answers,
+   * so silence of a near one is noticed soon; later answers still count while others are being asked.
+   */
+  async #ask(
     address: Uint8Array,
     relays: readonly KnownRelay[],
     asked: string[],
-  ): Promise<VerifiedEndpoints[]> {
-    const { pool, clock, limits, book } = this.#o;
-    const wallet = toHex(address);
+    last: boolean,
+  ): Promise<void> {
+    const { pool, clock, limits } = this.#o;
     const request = encodeGetPresence2(address);
-    const answers: VerifiedEndpoints[] = [];
-    const set = this.#presenceWaiters.get(wallet) ?? new Set<(v: VerifiedEndpoints) => void>();
-    this.#presenceWaiters.set(wallet, set);
-    let waiter: ((v: VerifiedEndpoints) => void) | null = null;
-    const answered = new Promise<void>((resolve) => {
-      waiter = (v) => {
-        answers.push(v);
-        if (book.hasUsable(wallet, v.addresses)) resolve();
-      };
-      set.add(waiter);
-    });
-    // Relays that cannot be reached at all need not be waited for.
+    let slowestMs = 0;
     const attempts = relays.map(async (r): Promise<boolean> => {
       try {
         const c = await pool.connect({ endpoint: r.endpoint, wallet: r.wallet });
         c.lastUsedMs = clock.nowMs();
         const sent = c.send(Code.getPresence2, request);
         if (sent) asked.push(r.endpoint);
+        slowestMs = Math.max(slowestMs, c.helloMs);
         return sent;
       } catch {
-        return false;
+        return false; // not reached at all: need not be waited for
       }
     });
-    const patience = async (): Promise<void> => {
-      const reached = await Promise.race([
-        Promise.all(attempts).then((sent) => sent.includes(true)),
-        sleep(clock, limits.presenceAnswerMs).then(() => true),
-      ]);
-      if (reached) await sleep(clock, limits.presenceAnswerMs);
-    };
-    await Promise.race([answered, patience()]);
-    if (waiter !== null) set.delete(waiter);
-    if (set.size === 0 && this.#presenceWaiters.get(wallet) === set) this.#presenceWaiters.delete(wallet);
-    return answers;
+    const reached = await Promise.race([
+      Promise.all(attempts).then((sent) => sent.includes(true)),
+      sleep(clock, limits.presenceAnswerMs).then(() => true),
+    ]);
+    if (!reached) return;
+    const soon = Math.min(limits.presenceAnswerMs, Math.max(answerMsMin, helloTimes * slowestMs));
+    await sleep(clock, last ? limits.presenceAnswerMs : soon);
   }
 }

@@ -119,33 +119,36 @@ export class FileStorage implements ClientStorage {
     const written = new Promise<void>((resolve, reject) => {
       this.#waiting.push({ text: line(changes), resolve, reject });
     });
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null;
-    });
+    this.#writing ??= this.#write();
     return written;
   }
 
   /** Everything that waits goes out in one write and one flush, however many commits it is. */
   async #write(): Promise<void> {
     await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0);
-      const text = batch.map((w) => w.text).join('');
-      try {
-        await this.#file.appendFile(text);
-        if (this.#durable) await this.#file.datasync();
-        this.#bytes += Buffer.byteLength(text);
-        for (const w of batch) w.resolve();
-      } catch (error) {
-        // Half a line may be on the disk: nothing may follow it until the journal was read again.
-        this.#broken = new FileStorageError(`cannot write to ${this.#folder}`, { cause: error });
-        for (const w of [...batch, ...this.#waiting.splice(0)]) w.reject(this.#broken);
-        return;
+    try {
+      while (this.#waiting.length > 0) {
+        const batch = this.#waiting.splice(0);
+        const text = batch.map((w) => w.text).join('');
+        try {
+          await this.#file.appendFile(text);
+          if (this.#durable) await this.#file.datasync();
+          this.#bytes += Buffer.byteLength(text);
+          for (const w of batch) w.resolve();
+        } catch (error) {
+          // Half a line may be on the disk: nothing may follow it until the journal was read again.
+          this.#broken = new FileStorageError(`cannot write to ${this.#folder}`, { cause: error });
+          for (const w of [...batch, ...this.#waiting.splice(0)]) w.reject(this.#broken);
+          return;
+        }
+        if (this.#bytes > compactionBytesMin && this.#bytes > compactionFactor * this.#liveBytes)
+          await this.#compact().catch((error: unknown) => {
+            this.#broken = new FileStorageError(`cannot rewrite ${this.#folder}`, { cause: error });
+          });
       }
-      if (this.#bytes > compactionBytesMin && this.#bytes > compactionFactor * this.#liveBytes)
-        await this.#compact().catch((error: unknown) => {
-          this.#broken = new FileStorageError(`cannot rewrite ${this.#folder}`, { cause: error });
-        });
+    } finally {
+      // In the very turn in which nothing was waiting any more: the next commit begins anew.
+      this.#writing = null;
     }
   }
 

@@ -130,6 +130,7 @@ export class MemoryPresenceStore implements PresenceStore {
     const stored = this.#entry(owner.wallet, address.device);
     if (stored !== undefined) {
       this.#replace(stored, address, type, powVerified);
+      this.#tellStored(stored);
       return 'replaced';
     }
     let record = this.#records.get(bytesKey(owner.wallet));
@@ -146,7 +147,12 @@ export class MemoryPresenceStore implements PresenceStore {
     this.#addresses++;
     if (type === 'R') this.#relayGained(record);
     if (surplus !== null) this.#drop(surplus, 'evicted');
+    this.#tellStored(entry);
     return 'added';
+  }
+
+  #tellStored(entry: Entry): void {
+    for (const l of this.#listeners) l.stored?.(entry.record.wallet, entry.address);
   }
 
   #addRecord(owner: StoreOwner): WalletRecord {

@@ -30,6 +30,8 @@ export interface StoreListener {
   relayAdded?(wallet: Uint8Array): void;
   /** The wallet's last relay endpoint is gone. */
   relayRemoved?(wallet: Uint8Array): void;
+  /** An endpoint came in or was renewed; `address` is what is held now. */
+  stored?(wallet: Uint8Array, address: PresenceAddress): void;
   /** An endpoint left: by age, by hand, or because room was needed. */
   removed?(wallet: Uint8Array, address: PresenceAddress, why: 'expired' | 'removed' | 'evicted'): void;
 }

@@ -7,11 +7,13 @@ import {
   Link,
   type LinkHandlers,
   type LinkLimits,
+  refuseTransport,
   type SelfInfo,
   type Transport,
 } from '../link/index.js';
-import { probe } from '../link/node/index.js';
+import { Prober } from '../link/node/index.js';
 import { Bye } from '../wire/index.js';
+import type { Blacklist } from './blacklist.js';
 import type { RelayContext } from './context.js';
 import type { Candidate, DialEvents } from './outbound.js';
 import { type PeerRole, RelayPeer } from './peer.js';
@@ -34,8 +36,8 @@ export interface ConnectionsOptions {
   /** Own challenge of dialled links, for replays. */
   readonly challenge: number | null;
   readonly dial: (host: string, port: number, localAddress: string | null) => Promise<Transport>;
-  /** Refused wallets and endpoints (operator's bans). */
-  blacklisted(address: Uint8Array, endpoint: string): boolean;
+  /** Refused wallets, endpoints and source addresses (operator's bans). */
+  readonly blacklist: Blacklist;
 }
 
 /**
@@ -48,6 +50,8 @@ export class Connections {
   #greetingTotal = 0;
   #inbound = 0;
   readonly #links = new Set<Link>();
+  /** Limits probes by target; made anew when the address to bind changes. */
+  #prober: { readonly ip: string; readonly prober: Prober } | null = null;
   #draining = false;
 
   constructor(
@@ -78,11 +82,27 @@ export class Connections {
   accept(transport: Transport): void {
     const { limits } = this.ctx;
     const source = transport.remoteAddress;
+    if (this.options.blacklist.source(source)) {
+      this.#refuse('blacklisted');
+      refuseTransport(transport, Bye.rejected, 'Blacklisted');
+      return;
+    }
     const fromSource = this.#greeting.get(source) ?? 0;
     if (this.#greetingTotal >= limits.preHelloConnectionsMax || fromSource >= limits.preHelloPerSourceMax) {
       // No bye: writing to a flood is work for its benefit.
       this.#refuse(fromSource >= limits.preHelloPerSourceMax ? 'pre_hello_source' : 'pre_hello');
       transport.destroy();
+      return;
+    }
+    // Before the time records and without a link: no hello of theirs is worth a signature now (03 §4.1).
+    if (this.#draining) {
+      this.#refuse('draining');
+      refuseTransport(transport, Bye.notReady, 'The relay is shutting down');
+      return;
+    }
+    if (this.#inbound >= limits.connectionsMax) {
+      this.#refuse('connections');
+      refuseTransport(transport, Bye.rejected, 'Too many connections');
       return;
     }
     this.#inbound++;
@@ -97,22 +117,17 @@ export class Connections {
       if (left <= 0) this.#greeting.delete(source);
       else this.#greeting.set(source, left);
     };
-    const link = this.#link(transport, 'inbound', this.#inboundPolicy(), {
+    this.#link(transport, 'inbound', null, this.#inboundPolicy(), {
       open: greeted,
       close: () => {
         greeted();
         this.#inbound--;
       },
     });
-    if (this.#draining) link.bye(Bye.notReady, 'The relay is shutting down');
-    else if (this.#inbound > limits.connectionsMax) {
-      this.#refuse('connections');
-      link.bye(Bye.rejected, 'Too many connections');
-    }
   }
 
   #inboundPolicy(): HandshakePolicy {
-    const { limits, peers, endpoint } = this.ctx;
+    const { limits, peers } = this.ctx;
     const { unverifiedClients, probePeers } = this.options;
     return {
       limits: {
@@ -121,15 +136,26 @@ export class Connections {
         masters: () => peers.filter((p) => p.isInbound && p.isLedger).length,
         clients: () => this.#inbound - this.#greetingTotal + 1,
       },
-      blacklisted: (address, at) => this.options.blacklisted(address, at),
+      blacklisted: (address, at) => this.#blacklisted(address, at),
       unverifiedClients,
       relayEndpoints: (port) => this.#relayEndpoints(port),
-      ...(probePeers ? { probe: (at: string) => probe(at, this.#bind(endpoint.ip)) } : {}),
+      ...(probePeers ? { probe: (at: string) => this.#probe(at) } : {}),
     };
   }
 
-  #bind(ip: string): { localAddress?: string } {
-    return ip.startsWith('127.') ? { localAddress: ip } : {};
+  #blacklisted(address: Uint8Array, endpoint: string): boolean {
+    return this.options.blacklist.wallet(address) || this.options.blacklist.endpoint(endpoint);
+  }
+
+  /** Connectivity probe without blocking anybody, so many at a time and per target (03 §3.6). */
+  #probe(endpoint: string): Promise<boolean> {
+    const { clock } = this.ctx;
+    const ip = this.ctx.endpoint.ip;
+    if (this.#prober?.ip !== ip) {
+      const bind = ip.startsWith('127.') ? { localAddress: ip } : {};
+      this.#prober = { ip, prober: new Prober({ clock, ...bind }) };
+    }
+    return this.#prober.prober.probe(endpoint);
   }
 
   /** Endpoints a client may have signed its hello over: those of relays known here with that port (03 §3.5). */
@@ -154,10 +180,10 @@ export class Connections {
     const policy: HandshakePolicy = {
       expectedWallet: candidate.wallet,
       acceptsServerType: accepts,
-      blacklisted: (address, at) => this.options.blacklisted(address, at),
+      blacklisted: (address, at) => this.#blacklisted(address, at),
       ...(transport.remoteAddress === '' && isIpv4(host) ? { expectedEndpoints: [candidate.host] } : {}),
     };
-    return this.#link(transport, role, policy, {
+    return this.#link(transport, role, candidate.host, policy, {
       open: (link) => events.onOpen(link),
       close: (link, close) => {
         if (close.byeCode === Bye.incorrectIp && close.why === 'bye-received')
@@ -170,13 +196,14 @@ export class Connections {
   #link(
     transport: Transport,
     role: PeerRole,
+    dialledHost: string | null,
     policy: HandshakePolicy,
     hooks: { open(link: Link): void; close(link: Link, close: LinkClose): void },
   ): Link {
     let peer: RelayPeer | null = null;
     const handlers: LinkHandlers = {
       onOpen: (link) => {
-        peer = new RelayPeer(link, role, this.ctx.limits, this.ctx.clock.nowMs());
+        peer = new RelayPeer(link, role, this.ctx.limits, this.ctx.clock.nowMs(), dialledHost);
         hooks.open(link);
         this.events.opened(peer);
       },

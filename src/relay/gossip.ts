@@ -93,8 +93,13 @@ export class Gossip {
     let sent = 0;
     // Hashed once, compared with every subscriber's filter (04 §1.4 Weakness).
     const tag = cuckooTag(ka.wallet);
+    const key = bytesKey(ka.wallet);
     for (const p of this.ctx.peers.filter((x) => x.isInbound && x !== from && (x.isClient || x.isRelay)))
-      if (p.subscriptions.hasTag(EventType.keepAlive, tag) && p.send(Code.keepAlivePresence, ka.bytes))
+      if (
+        p.subscriptions.hasTag(EventType.keepAlive, tag) &&
+        p.mayWatch(key) &&
+        p.send(Code.keepAlivePresence, ka.bytes)
+      )
         sent++;
     if (sent > 0) this.#count('subscribers', sent);
   }

@@ -14,9 +14,15 @@ export const headerAnswerMs = 5_000;
 export interface HeaderProgress {
   /** Headers appended. */
   readonly appended: number;
-  /** The first header did not chain to our tip: this peer and we are on different branches. */
-  readonly mismatch: boolean;
+  /**
+   * Whom to ask for headers from further back, where its branch and ours may still agree: the peer itself when
+   * its first header did not chain to our tip, another one to confirm a branch. Null: nothing of that kind.
+   */
+  readonly askBranch: RelayPeer | null;
 }
+
+/** What a request is for. */
+export type HeaderQuestion = 'next' | 'branch';
 
 export interface HeaderSyncOptions {
   readonly clock: Clock;
@@ -25,12 +31,14 @@ export interface HeaderSyncOptions {
   height(): number;
   /** Ledger nodes to ask, handshaken. */
   sources(): readonly RelayPeer[];
+  /** First header of a branch question: as far back as a rollback may go. */
+  branchFrom(): number;
   /** Takes the headers of an answer that was asked for. */
-  take(peer: RelayPeer, payload: Uint8Array): HeaderProgress;
+  take(peer: RelayPeer, payload: Uint8Array, question: HeaderQuestion): HeaderProgress;
+  /** A branch question met silence, or its peer left. */
+  branchUnanswered(): void;
   /** Encodes the request. */
   request(from: number, count: number): Uint8Array;
-  /** Branches differ: decide (with another peer's help) whether to roll back. */
-  onMismatch(peer: RelayPeer): void;
   readonly random?: () => number;
 }
 
@@ -40,7 +48,7 @@ export interface HeaderSyncOptions {
  * ignored (docs/protocol/09 §7, §13).
  */
 export class HeaderSync {
-  #inFlight: { peerId: number; from: number; timer: Timer } | null = null;
+  #inFlight: { peerId: number; question: HeaderQuestion; timer: Timer } | null = null;
   #lastActivityMs = Number.NEGATIVE_INFINITY;
   #poll: Timer | null = null;
   /** Announced and not yet asked for because a request was open. */
@@ -66,23 +74,29 @@ export class HeaderSync {
       this.#wanted = true;
       return;
     }
-    const { clock, random = Math.random } = this.options;
+    const { random = Math.random } = this.options;
     const sources = this.options.sources();
     const peer =
       prefer?.isOpen && sources.includes(prefer) ? prefer : sources[Math.floor(random() * sources.length)];
     if (peer === undefined) return;
-    const from = this.options.height() + 1;
-    if (!peer.send(Code.getBlockHeaders3, this.options.request(from, headersPerRequest))) return;
+    this.#send(peer, 'next', this.options.height() + 1);
+  }
+
+  #send(peer: RelayPeer, question: HeaderQuestion, from: number): boolean {
+    const { clock } = this.options;
+    if (!peer.send(Code.getBlockHeaders3, this.options.request(from, headersPerRequest))) return false;
     this.#wanted = false;
     this.#lastActivityMs = clock.nowMs();
     this.#inFlight = {
       peerId: peer.id,
-      from,
+      question,
       timer: clock.after(headerAnswerMs, () => {
         this.#inFlight = null;
+        if (question === 'branch') this.options.branchUnanswered();
         if (this.#wanted) this.ask();
       }),
     };
+    return true;
   }
 
   /** An answer. False when this peer was not asked: ignored. */
@@ -92,20 +106,24 @@ export class HeaderSync {
     open.timer.cancel();
     this.#inFlight = null;
     this.#lastActivityMs = this.options.clock.nowMs();
-    const progress = this.options.take(peer, payload);
+    const progress = this.options.take(peer, payload, open.question);
     this.options.counters
       .counter('ixian_headers_received_total', 'Block headers appended to the own chain')
       .add(progress.appended);
-    if (progress.mismatch) this.options.onMismatch(peer);
-    else if (progress.appended > 0 || this.#wanted) this.ask(peer);
+    if (progress.askBranch !== null) {
+      if (!this.#send(progress.askBranch, 'branch', this.options.branchFrom()))
+        this.options.branchUnanswered();
+    } else if (progress.appended > 0 || this.#wanted) this.ask(peer);
     return true;
   }
 
   /** A ledger node left: its open request is void. */
   dropped(peerId: number): void {
     if (this.#inFlight?.peerId !== peerId) return;
-    this.#inFlight.timer.cancel();
+    const { question, timer } = this.#inFlight;
+    timer.cancel();
     this.#inFlight = null;
+    if (question === 'branch') this.options.branchUnanswered();
     this.ask();
   }
 }

@@ -1,8 +1,10 @@
 import { addressFromKey, isRsaPublicKey, parseAddress } from '../identity/index.js';
 import { decodeTransaction, type HeaderChain, transactionId, verifyPitProof } from '../ledger/index.js';
 import {
+  bytesKey,
   Code,
   CuckooFilter,
+  concatBytes,
   DecodeError,
   decodeBalance2,
   decodeGetBalance2,
@@ -22,8 +24,16 @@ import {
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { LedgerProxy } from './ledger-proxy.js';
+import { transactionBytesMax } from './limits.js';
 import type { RelayPeer } from './peer.js';
 import type { PendingTransactions } from './pending-transactions.js';
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** Block and canonical filter: what a proof is asked by and answered with (09 §13). */
+function pitKey(block: number, filter: Uint8Array): Uint8Array {
+  return concatBytes(utf8(`${block}|`), filter);
+}
 
 /** Stands for "no mode" of code 49 beside the real ones (0…3). */
 const noMode = 255;
@@ -63,7 +73,7 @@ export class LedgerHandlers {
     const q = decodeGetPIT2(payload);
     // The ledger answers with the filter as it re-serialises it: the canonical form is the key (03 §6.2 e).
     const filter = CuckooFilter.decode(q.filter).encode();
-    this.proxy.ask(peer, { code: Code.getPIT2, key: filter, variant: payload, payload });
+    this.proxy.ask(peer, { code: Code.getPIT2, key: pitKey(q.block, filter), payload });
   }
 
   getTransaction(peer: RelayPeer, payload: Uint8Array): void {
@@ -78,7 +88,7 @@ export class LedgerHandlers {
 
   getTransactions(peer: RelayPeer, payload: Uint8Array): void {
     const q = decodeGetTransactions2(payload);
-    const key = new TextEncoder().encode(`${q.id}`);
+    const key = utf8(`${q.id}`);
     this.proxy.ask(peer, { code: Code.getTransactions2, key, variant: payload, payload });
   }
 
@@ -95,8 +105,22 @@ export class LedgerHandlers {
 
   /** A client's transaction: forwarded as received, unjudged (mode `off` of 10 §8.4). */
   submit(peer: RelayPeer, payload: Uint8Array): void {
+    if (payload.length > transactionBytesMax) {
+      this.#refused('too_large');
+      return;
+    }
+    if (!peer.transactions.take(this.ctx.clock.nowMs())) {
+      this.#refused('rate_limit');
+      return;
+    }
     const tx = decodeTransaction(payload);
     this.transactions.submit(peer, transactionId(tx, this.ctx.network.lock), payload);
+  }
+
+  #refused(result: string): void {
+    this.ctx.counters
+      .counter('ixian_transactions_relayed_total', 'Client transactions by result', { result })
+      .add();
   }
 
   // --- answers of ledger nodes ----------------------------------------------------------------------------
@@ -130,9 +154,11 @@ export class LedgerHandlers {
     const sender =
       tx.sender === null ? null : isRsaPublicKey(tx.sender) ? addressFromKey(tx.sender) : tx.sender;
     for (const p of this.ctx.peers.filter((x) => x.isInbound && x.isClient)) {
+      const watches = (type: number, wallet: Uint8Array): boolean =>
+        p.subscriptions.has(type, wallet) && p.mayWatch(bytesKey(wallet));
       const wanted =
-        (sender !== null && p.subscriptions.has(EventType.transactionFrom, sender)) ||
-        parties.some((a) => p.subscriptions.has(EventType.transactionTo, a));
+        (sender !== null && watches(EventType.transactionFrom, sender)) ||
+        parties.some((a) => watches(EventType.transactionTo, a));
       if (wanted) p.send(Code.transactionData2, payload);
     }
   }
@@ -141,13 +167,19 @@ export class LedgerHandlers {
   pit(from: RelayPeer, payload: Uint8Array): void {
     const d = decodePitData2(payload, 'relay');
     const index = d.relayIndex ?? new Uint8Array(0);
+    const key = pitKey(d.block, index);
+    const alone = this.proxy.expects(Code.getPIT2, key, from);
+    if (!alone && !this.proxy.expects(Code.getBlockHeaders4, index, from)) {
+      this.#count('unasked');
+      return;
+    }
     const verdict = this.#proofVerdict(d.block, d.pit);
     this.#count(verdict);
     // A proof that contradicts the own chain is not passed on: another ledger node may do better.
     if (verdict === 'wrong') return;
     const plain = encodePitData2({ block: d.block, pit: d.pit });
-    if (this.proxy.expects(Code.getPIT2, index, from)) {
-      this.proxy.answer(Code.getPIT2, index, from, Code.pitData2, plain);
+    if (alone) {
+      this.proxy.answer(Code.getPIT2, key, from, Code.pitData2, plain);
       return;
     }
     this.proxy.side(Code.getBlockHeaders4, index, from, (peer, withMode) => {
@@ -172,7 +204,7 @@ export class LedgerHandlers {
     const prefixed = this.#tryPrefixed(from, payload);
     if (prefixed) return;
     const plain = decodeTransactionsChunk3(payload, 'client');
-    const key = new TextEncoder().encode(`${plain.id}`);
+    const key = utf8(`${plain.id}`);
     this.proxy.answer(Code.getTransactions2, key, from, Code.transactionsChunk3, payload);
   }
 

@@ -32,6 +32,8 @@ interface Pending {
   /** What distinguishes requests whose answers look alike (the mode of code 49, the record key of 43). */
   readonly variant: string;
   readonly askers: Asker[];
+  /** In flight, as opposed to waiting behind another variant of the same key. */
+  started: boolean;
   /** Ids of the ledger connections the question went to: only they may answer. */
   readonly asked: Set<number>;
   readonly timers: Timer[];
@@ -64,15 +66,16 @@ export interface LedgerProxyOptions {
 export class LedgerProxy {
   /** Open questions by code and key, the one in flight first; others of the same key wait behind it. */
   readonly #pending = new Map<string, Pending[]>();
+  /** The same entries, oldest first. */
+  readonly #all = new Set<Pending>();
   readonly #perClient = new Map<number, number>();
   readonly #balances = new Map<string, { payload: Uint8Array; untilMs: number }>();
-  #size = 0;
 
   constructor(private readonly options: LedgerProxyOptions) {}
 
   /** Questions open or waiting. */
   get size(): number {
-    return this.#size;
+    return this.#all.size;
   }
 
   #count(result: string): void {
@@ -117,7 +120,7 @@ export class LedgerProxy {
       this.#count('joined');
       return true;
     }
-    if (this.#size >= limits.ledgerRequestsMax) this.#evictOldest();
+    if (this.#all.size >= limits.ledgerRequestsMax) this.#evictOldest();
     const entry: Pending = {
       code: q.code,
       key: id,
@@ -125,62 +128,74 @@ export class LedgerProxy {
       payload: q.payload.slice(),
       variant,
       askers: [asker],
+      started: false,
       asked: new Set(),
       timers: [],
     };
-    list.push(entry);
-    this.#pending.set(id, list);
-    this.#size++;
-    this.#perClient.set(peer.id, open + 1);
-    if (list.length === 1) this.#start(entry);
-    return true;
-  }
-
-  #start(entry: Pending): void {
-    const { clock } = this.options;
-    const seconds = entry.code === Code.getBlockHeaders4 ? headerRequestSeconds : ledgerRequestSeconds;
-    this.#askNext(entry);
+    // Making room may have emptied the list and with it its place in the map.
+    const queue = this.#pending.get(id) ?? [];
+    queue.push(entry);
+    this.#pending.set(id, queue);
+    this.#all.add(entry);
+    this.#perClient.set(peer.id, (this.#perClient.get(peer.id) ?? 0) + 1);
+    const seconds = q.code === Code.getBlockHeaders4 ? headerRequestSeconds : ledgerRequestSeconds;
+    // From the asking on, not from when its turn comes: nobody waits longer for being behind others.
     entry.timers.push(
-      clock.after(ledgerRetryMs, () => this.#askNext(entry)),
-      clock.after(2 * ledgerRetryMs, () => this.#askNext(entry)),
       clock.after(seconds * 1000, () => {
         this.#count('timeout');
         this.#finish(entry);
       }),
     );
+    if (queue.length === 1) this.#start(entry);
+    return true;
+  }
+
+  #start(entry: Pending): void {
+    const { clock } = this.options;
+    entry.started = true;
+    this.#askNext(entry);
+    entry.timers.push(
+      clock.after(ledgerRetryMs, () => this.#askNext(entry)),
+      clock.after(2 * ledgerRetryMs, () => this.#askNext(entry)),
+    );
   }
 
   #askNext(entry: Pending): void {
-    const next = this.options.upstreams().find((u) => u.isOpen && !entry.asked.has(u.id));
-    if (next === undefined) return;
-    entry.asked.add(next.id);
-    next.send(entry.code, entry.payload, 'normal');
-    this.#count('forwarded');
+    for (const u of this.options.upstreams()) {
+      // One whose queue is full did not get the question: the next one may.
+      if (!u.isOpen || entry.asked.has(u.id) || !u.send(entry.code, entry.payload, 'normal')) continue;
+      entry.asked.add(u.id);
+      this.#count('forwarded');
+      return;
+    }
+  }
+
+  /** A ledger connection came up: what nobody could be asked so far is asked there. */
+  upstreamOpened(): void {
+    for (const entry of this.#all) if (entry.started && entry.asked.size === 0) this.#askNext(entry);
   }
 
   #finish(entry: Pending): void {
+    if (!this.#all.delete(entry)) return;
     for (const t of entry.timers) t.cancel();
     for (const a of entry.askers) {
       const n = (this.#perClient.get(a.peer.id) ?? 1) - 1;
       if (n <= 0) this.#perClient.delete(a.peer.id);
       else this.#perClient.set(a.peer.id, n);
     }
-    const list = this.#pending.get(entry.key);
-    if (list === undefined) return;
+    const list = this.#pending.get(entry.key)!;
     const i = list.indexOf(entry);
-    if (i < 0) return;
     list.splice(i, 1);
-    this.#size--;
     if (list.length === 0) this.#pending.delete(entry.key);
     else if (i === 0) this.#start(list[0]!);
   }
 
   #evictOldest(): void {
-    const first = this.#pending.values().next().value as Pending[] | undefined;
-    const oldest = first?.[first.length - 1];
-    if (oldest === undefined) return;
-    this.#count('evicted');
-    this.#finish(oldest);
+    for (const oldest of this.#all) {
+      this.#count('evicted');
+      this.#finish(oldest);
+      return;
+    }
   }
 
   /** The question in flight under that key that was put to that upstream, if any. */
@@ -236,14 +251,6 @@ export class LedgerProxy {
     return true;
   }
 
-  /** The first open question of this code put to that upstream, for answers that carry no key of their own. */
-  firstOpen(code: number, upstream: ProxyPeer): Uint8Array | null {
-    const prefix = `${code}:`;
-    for (const [id, list] of this.#pending)
-      if (id.startsWith(prefix) && list[0]!.asked.has(upstream.id)) return list[0]!.payload;
-    return null;
-  }
-
   #cacheBalance(key: Uint8Array, payload: Uint8Array): void {
     const { clock, limits } = this.options;
     if (this.#balances.size >= limits.ledgerRequestsMax)
@@ -257,29 +264,24 @@ export class LedgerProxy {
   /** A client's connection ended: it waits for nothing any more, and questions only it asked are dropped. */
   dropClient(peerId: number): void {
     if (!this.#perClient.has(peerId)) return;
-    for (const list of [...this.#pending.values()])
-      for (const entry of [...list]) {
-        const i = entry.askers.findIndex((a) => a.peer.id === peerId);
-        if (i < 0) continue;
-        entry.askers.splice(i, 1);
-        if (entry.askers.length === 0) this.#finish(entry);
-      }
+    for (const entry of [...this.#all]) {
+      const i = entry.askers.findIndex((a) => a.peer.id === peerId);
+      if (i < 0) continue;
+      entry.askers.splice(i, 1);
+      if (entry.askers.length === 0) this.#finish(entry);
+    }
     this.#perClient.delete(peerId);
   }
 
   /** A ledger connection ended: what was asked of it is asked elsewhere at once. */
   dropUpstream(peerId: number): void {
-    for (const list of this.#pending.values()) {
-      const entry = list[0]!;
-      if (entry.asked.delete(peerId)) this.#askNext(entry);
-    }
+    for (const entry of this.#all) if (entry.asked.delete(peerId)) this.#askNext(entry);
   }
 
   close(): void {
-    for (const list of [...this.#pending.values()])
-      for (const entry of list) for (const t of entry.timers) t.cancel();
+    for (const entry of this.#all) for (const t of entry.timers) t.cancel();
+    this.#all.clear();
     this.#pending.clear();
     this.#perClient.clear();
-    this.#size = 0;
   }
 }

@@ -3,29 +3,37 @@ import {
   type BlockHeader,
   decodeHeader,
   encodeHeader,
+  groupHeaders,
   type HeaderChain,
+  type HeaderForm,
   headerWindow,
+  isSuperblock,
   networkHeight,
 } from '../ledger/index.js';
 import type { PowKnowledge } from '../presence/index.js';
 import {
   Code,
+  concatBytes,
   decodeBlockHeaders3,
   decodeGetBlockHeaders3,
+  decodeGetBlockHeaders4,
   encodeBlockHeaders3,
   encodeGetBlockHeaders3,
+  HeaderMode,
+  headersQuestionKey,
   InventoryType,
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { Route } from './dispatch.js';
-import { type HeaderProgress, HeaderSync } from './header-sync.js';
+import { HeaderBranch } from './header-branch.js';
+import { type HeaderProgress, type HeaderQuestion, HeaderSync } from './header-sync.js';
 import { LedgerHandlers } from './ledger-handlers.js';
 import { LedgerProxy } from './ledger-proxy.js';
 import type { RelayPeer } from './peer.js';
 import { PendingTransactions } from './pending-transactions.js';
 
-/** Headers below the tip that are looked at again when a ledger node shows another branch. */
-const forkWindowBlocks = 100;
+/** Difficulty 1.0 in units: the safe constant of 09 §7.3. */
+const unknownDifficulty = 100_000_000n;
 /** A header this deep counts as settled for judging proofs of work (docs/protocol/05 §6.7). */
 const settledDepthBlocks = 6;
 /** Own headers count as current while the last one is younger (05 §6.7). */
@@ -38,8 +46,7 @@ export class LedgerSide {
   readonly #transactions: PendingTransactions;
   readonly #handlers: LedgerHandlers;
   readonly #timers: Timer[] = [];
-  /** A peer whose branch differs from ours, asked from further back. */
-  #forkPeer: number | null = null;
+  readonly #branch: HeaderBranch;
 
   constructor(
     private readonly ctx: RelayContext,
@@ -51,14 +58,16 @@ export class LedgerSide {
     this.#proxy = new LedgerProxy({ clock, counters, limits, upstreams });
     this.#transactions = new PendingTransactions({ clock, counters, upstreams });
     this.#handlers = new LedgerHandlers(ctx, chain, this.#proxy, this.#transactions);
+    this.#branch = new HeaderBranch(chain, upstreams);
     this.#sync = new HeaderSync({
       clock,
       counters,
-      height: () => this.#from() - 1,
-      sources: upstreams,
-      take: (peer, payload) => this.#take(peer, payload),
+      height: () => chain.wanted - 1,
+      sources: () => this.#branch.trusted(upstreams()),
+      branchFrom: () => this.#branch.from,
+      take: (peer, payload, question) => this.#take(peer, payload, question),
+      branchUnanswered: () => this.#branch.forget(),
       request: (from, count) => encodeGetBlockHeaders3({ from, count }),
-      onMismatch: (peer) => this.#mismatch(peer),
     });
   }
 
@@ -80,7 +89,7 @@ export class LedgerSide {
     return [
       [Code.inventory2, { from: 'anyone', cost: 2, handle: inventory }],
       [Code.getBlockHeaders3, { from: 'anyone', cost: 5, handle: (p, b) => this.#serveHeaders(p, b) }],
-      [Code.getBlockHeaders4, ask((p, b) => h.getHeaders4(p, b))],
+      [Code.getBlockHeaders4, ask((p, b) => this.#getHeaders4(p, b))],
       [Code.getBalance2, ask((p, b) => h.getBalance(p, b))],
       [Code.getNameRecord, ask((p, b) => h.getName(p, b))],
       [Code.getPIT2, ask((p, b) => h.getPit(p, b))],
@@ -105,14 +114,17 @@ export class LedgerSide {
   }
 
   peerOpened(peer: RelayPeer): void {
-    if (peer.isLedger) this.#sync.ask(peer);
+    if (!peer.isLedger) return;
+    this.#sync.ask(peer);
+    this.#proxy.upstreamOpened();
   }
 
   peerClosed(peer: RelayPeer): void {
     this.#proxy.dropClient(peer.id);
     this.#proxy.dropUpstream(peer.id);
+    this.#transactions.dropUpstream(peer.id);
+    this.#branch.dropped(peer.id);
     this.#sync.dropped(peer.id);
-    if (this.#forkPeer === peer.id) this.#forkPeer = null;
   }
 
   /** A block was announced (inventory type 1): remember the height, fetch what is new (04 §4.1). */
@@ -147,46 +159,27 @@ export class LedgerSide {
 
   // --- following the chain --------------------------------------------------------------------------------
 
-  #from(): number {
-    const { chain } = this;
-    // A differing branch is asked for from further back, where it and ours may still agree.
-    if (this.#forkPeer !== null) return Math.max(chain.first, chain.height - forkWindowBlocks + 1);
-    return chain.wanted;
-  }
-
-  #take(peer: RelayPeer, payload: Uint8Array): HeaderProgress {
+  #take(peer: RelayPeer, payload: Uint8Array, question: HeaderQuestion): HeaderProgress {
     const headers: BlockHeader[] = decodeBlockHeaders3(payload.slice()).map((h) => decodeHeader(h, 'any'));
-    if (this.#forkPeer === peer.id) return this.#takeBranch(peer, headers);
     const before = this.chain.height;
+    if (question === 'branch') {
+      const verdict = this.#branch.judge(peer, headers);
+      this.ctx.log('warn', 'header_branch', {
+        peer: peer.sourceAddress,
+        verdict: verdict.kind === 'refused' ? verdict.reason : verdict.kind,
+        height: before,
+      });
+      if (verdict.kind === 'adopted') for (const h of verdict.headers) this.#announce(h);
+      return {
+        appended: verdict.kind === 'adopted' ? verdict.headers.length : 0,
+        askBranch: verdict.kind === 'confirm' ? verdict.peer : null,
+      };
+    }
     const { taken, stopped } = this.chain.appendAll(headers);
-    for (const h of headers.slice(-taken)) if (taken > 0 && h.number > before) this.#announce(h);
+    for (const h of headers) if (h.number > before && h.number <= this.chain.height) this.#announce(h);
     if (stopped !== null && stopped.kind !== 'gap')
       this.ctx.log('warn', 'header_refused', { peer: peer.sourceAddress, height: before, why: stopped.kind });
-    return { appended: taken, mismatch: taken === 0 && stopped?.kind === 'fork' };
-  }
-
-  #mismatch(peer: RelayPeer): void {
-    if (this.#forkPeer !== null) return;
-    this.#forkPeer = peer.id;
-    this.ctx.log('warn', 'header_branch', { peer: peer.sourceAddress, height: this.chain.height });
-    this.#sync.ask(peer);
-  }
-
-  /** A branch is taken only as a whole and only when it is longer than ours (09 §7.5, better rule). */
-  #takeBranch(peer: RelayPeer, headers: readonly BlockHeader[]): HeaderProgress {
-    this.#forkPeer = null;
-    const fork = headers.findIndex((h) => {
-      const ours = this.chain.checksumOf(h.number);
-      return ours === null || ours.some((b, i) => b !== h.checksum[i]);
-    });
-    if (fork < 0) return { appended: 0, mismatch: false };
-    const result = this.chain.adopt(headers.slice(fork));
-    this.ctx.log('warn', 'header_branch_judged', {
-      peer: peer.sourceAddress,
-      verdict: result.kind === 'adopted' ? 'adopted' : result.reason,
-      height: this.chain.height,
-    });
-    return { appended: result.kind === 'adopted' ? result.added : 0, mismatch: false };
+    return { appended: taken, askBranch: taken === 0 && stopped?.kind === 'fork' ? peer : null };
   }
 
   /** Every new header is told to our clients, as the reference does (04 §4.2). */
@@ -202,9 +195,52 @@ export class LedgerSide {
     if (window === null) return;
     const headers = await this.chain.range(window);
     if (headers.length === 0 || !peer.isOpen) return;
-    const encoded = headers.map((h) =>
-      encodeHeader(h, { signatures: 'compacted', tail: 'difficulty', transactions: false }),
-    );
-    peer.send(Code.blockHeaders3, encodeBlockHeaders3(encoded));
+    // Only the 0.9.7 line asks this way, and it reads the bits form (09 §7.3).
+    const encoded = headers.map((h) => encodeHeader(readable(h), { signatures: 'compacted', tail: 'bits' }));
+    for (const group of groupHeaders(encoded)) peer.send(Code.blockHeaders3, encodeBlockHeaders3(group));
   }
+
+  /**
+   * getBlockHeaders4: from the own chain where our copy is all the asker can get, or where there is nobody to
+   * pass the question to; otherwise the ledger's (09 §7.4, §13).
+   */
+  async #getHeaders4(peer: RelayPeer, payload: Uint8Array): Promise<void> {
+    const q = decodeGetBlockHeaders4(payload);
+    const { mode } = q;
+    const bare = q.filter === null && (mode === undefined || mode === HeaderMode.minimal);
+    const passOn = this.options.upstreams().length > 0;
+    const window = headerWindow(q.from, q.count, this.chain.height, { servesTip: true });
+    if (passOn && (!bare || window === null)) {
+      this.#handlers.getHeaders4(peer, payload);
+      return;
+    }
+    if (window === null || (mode ?? 0) > HeaderMode.transactions) return;
+    const copy = payload.slice();
+    const headers = await this.chain.range(window);
+    if (headers.length === 0 || !peer.isOpen) return;
+    // The 0.9.8 line weighs branches by the difficulty, which headers with signatures do not name here.
+    const complete = headers.every(
+      (h) => !isSuperblock(h.number) && (mode === undefined || h.signatures.length === 0),
+    );
+    if (passOn && !complete) {
+      this.#handlers.getHeaders4(peer, copy);
+      return;
+    }
+    const encoded = headers.map((h) => encodeHeader(readable(h), formFor(mode, isSuperblock(h.number))));
+    const answer = [headersQuestionKey(copy), encodeBlockHeaders3(groupHeaders(encoded)[0] ?? [])];
+    peer.send(Code.blockHeaders4, concatBytes(...answer), 'high');
+  }
+}
+
+/** A total difficulty of 0 cannot be read back by the 0.9.7 line: 1.0 stands for "not known" (09 §7.3). */
+function readable(h: BlockHeader): BlockHeader {
+  return h.signerDifficulty > 0n ? h : { ...h, signerDifficulty: unknownDifficulty };
+}
+
+/** The table of 09 §7.4. */
+function formFor(mode: number | undefined, superblock: boolean): HeaderForm {
+  const tail = mode === undefined ? 'bits' : 'difficulty';
+  if (superblock || mode === HeaderMode.transactions) return { signatures: 'full', tail, transactions: true };
+  if (mode === HeaderMode.pocw) return { signatures: 'compacted', tail };
+  return { signatures: mode === HeaderMode.signatures ? 'full' : 'none', tail };
 }

@@ -31,6 +31,10 @@ export interface RelayLimits {
   messagesBurst: number;
   /** The same for connections that did not prove their wallet's key. */
   unprovenMessagesPerSecond: number;
+  /** Transactions a connection may submit per second, averaged (10 §9.1). */
+  transactionsPerSecond: number;
+  /** Transactions a connection may submit at once above the average (10 §9.1). */
+  transactionsBurst: number;
 }
 
 export const DEFAULT_RELAY_LIMITS: RelayLimits = {
@@ -48,6 +52,8 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   messagesPerSecond: 1_000,
   messagesBurst: 5_000,
   unprovenMessagesPerSecond: 20,
+  transactionsPerSecond: 1,
+  transactionsBurst: 5,
 };
 
 /** Seconds a forwarded ledger request waits for its answer (09 §13). */
@@ -56,6 +62,8 @@ export const ledgerRequestSeconds = 30;
 export const headerRequestSeconds = 120;
 /** After this long without an answer a second ledger node is asked, after twice as long a third. */
 export const ledgerRetryMs = 3_000;
+/** Largest transaction the ledger takes (10 §9.1). */
+export const transactionBytesMax = 512_000;
 /** Largest client request passed to the ledger (09 §13 remedy 3); header requests carry a filter. */
 export const ledgerRequestBytesMax = 4_096;
 export const headerRequestBytesMax = 65_536;
@@ -67,8 +75,9 @@ export const sectorCacheMs = 30_000;
 export const sectorAnswerMs = 3_000;
 /** Prefixes remembered as answered or asked: a bounded LRU, since clients choose them. */
 export const sectorPrefixesMax = 4_096;
-/** Ledger nodes a question is put to at the start; others follow on silence. */
-export const ledgerFanOut = 1;
+/** Sector questions put to the ledger per second, averaged and at once: clients may name any prefix. */
+export const sectorAsksPerSecond = 20;
+export const sectorAsksBurst = 100;
 /** Relays a client's keep-alive is offered to: the window that contains every asker's six (06 §8). */
 export const sectorCopies = 8;
 /** Same (wallet, device) not offered again sooner (06 §8 rule 5). */

@@ -54,6 +54,8 @@ export interface RelayOptions {
   readonly unverifiedClients?: 'accept' | 'refuse';
   /** Probe M, H and R that dial us (03 §3.6). */
   readonly probePeers?: boolean;
+  /** Who is refused: wallet addresses, `host:port`, IP addresses, CIDR ranges. */
+  readonly blacklist?: readonly string[];
   readonly limits?: Partial<RelayLimits>;
   readonly linkLimits?: Partial<LinkLimits>;
   readonly clock?: Clock;

@@ -8,6 +8,8 @@ export const managerPassMs = 2_000;
 export const managerFirstPassMs = 200;
 /** Attempts at one endpoint, the first included, before it is given up (03 §5.1). */
 export const dialAttemptsMax = 3;
+/** Times the attempts so far: how long a lost or refused endpoint is left alone before the next attempt. */
+export const redialDelayMs = 1_500;
 /** Dials in progress at once per manager: a dead list must not open hundreds of sockets. */
 export const dialsAtOnceMax = 3;
 /** Chance per pass to try one more candidate although enough are connected, so that the set renews itself. */
@@ -22,7 +24,10 @@ export interface Candidate {
 
 interface Slot {
   readonly candidate: Candidate;
+  /** Since it became a candidate, whether they succeeded or not: who drops us again and again is left. */
   attempts: number;
+  /** Not dialled again before this moment. */
+  notBeforeMs: number;
   link: Link | null;
   open: boolean;
   dialing: boolean;
@@ -55,7 +60,7 @@ export interface DialEvents {
 
 /**
  * Keeps a number of outbound connections open: dials candidates one after the other without blocking, tries a
- * lost one again up to three times, leaves a peer that said bye, trims a surplus (03 §5.1).
+ * lost one again until it had three attempts in all, leaves a peer that said bye, trims a surplus (03 §5.1).
  */
 export class OutboundManager {
   readonly #slots: Slot[] = [];
@@ -103,19 +108,20 @@ export class OutboundManager {
   }
 
   #work(): void {
-    const { target, keeps } = this.options;
+    const { target, keeps, clock } = this.options;
     const random = this.options.random ?? Math.random;
     for (const s of this.#slots)
       if (s.open && s.link !== null && keeps !== undefined && !keeps(s.link))
         s.link.bye(Bye.bye, 'Not in the sector any more');
     for (const s of this.#slots)
-      if (s.link === null && !s.dialing && this.#dialing() < dialsAtOnceMax) this.#dial(s);
+      if (s.link === null && !s.dialing && s.notBeforeMs <= clock.nowMs() && this.#dialing() < dialsAtOnceMax)
+        this.#dial(s);
     let missing = target - this.#slots.length;
     if (missing <= 0 && this.#slots.length === target && random() < exploreChance) missing = 1;
     while (missing > 0 && this.#dialing() < dialsAtOnceMax) {
       const candidate = this.options.next((host) => this.hosts.includes(host) || this.options.excluded(host));
       if (candidate === null) break;
-      const slot: Slot = { candidate, attempts: 0, link: null, open: false, dialing: false };
+      const slot: Slot = { candidate, attempts: 0, notBeforeMs: 0, link: null, open: false, dialing: false };
       this.#slots.push(slot);
       this.#dial(slot);
       missing--;
@@ -141,7 +147,6 @@ export class OutboundManager {
     const events: DialEvents = {
       onOpen: () => {
         slot.open = true;
-        slot.attempts = 0;
       },
       onClose: (_link, close) => {
         slot.link = null;
@@ -153,7 +158,8 @@ export class OutboundManager {
     this.options.dial(slot.candidate, events).then(
       (link) => {
         slot.dialing = false;
-        slot.link = link;
+        // It may have ended before we were told that it began.
+        if (!link.isClosed) slot.link = link;
         if (this.#stopped) link.bye(Bye.bye, 'Shutting down');
       },
       () => {
@@ -168,6 +174,6 @@ export class OutboundManager {
     else if (slot.attempts >= dialAttemptsMax) {
       this.#remove(slot);
       this.options.onGivenUp?.(slot.candidate.host);
-    }
+    } else slot.notBeforeMs = this.options.clock.nowMs() + slot.attempts * redialDelayMs;
   }
 }

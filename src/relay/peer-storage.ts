@@ -80,9 +80,9 @@ export class PeerStorage {
    * The next host to dial, stamped as attempted; null when none is eligible. Until a stored peer has
    * connected the one that worked last is tried first, afterwards any at random.
    */
-  pick(nowSeconds: number, skip: (host: string) => boolean): PeerEntry | null {
+  pick(nowSeconds: number, skip: (entry: PeerEntry) => boolean): PeerEntry | null {
     const free = this.#entries.filter(
-      (e) => nowSeconds - e.lastConnectAttempt > peerRetrySeconds && !skip(e.host),
+      (e) => nowSeconds - e.lastConnectAttempt > peerRetrySeconds && !skip(e),
     );
     if (free.length === 0) return null;
     let choice = free[Math.floor(this.random() * free.length)]!;
@@ -137,7 +137,9 @@ export class PeerStorage {
       try {
         const wallet = parseAddress(addressFromText(f[1] ?? ''));
         if (!this.add(f[0]!, wallet, number(2), number(4))) throw new RangeError('host');
-        const e = this.#entries[this.#entries.length - 1]!;
+        // A full list may have given up the very entry that was read.
+        const e = this.#entries.find((x) => x.host === f[0]);
+        if (e === undefined) continue;
         e.lastConnectAttempt = number(3);
         e.rating = number(5);
       } catch {

@@ -30,12 +30,15 @@ export class RelayPeer {
   height: number;
   readonly requests: TokenBucket;
   readonly messages: TokenBucket;
+  readonly transactions: TokenBucket;
 
   constructor(
     readonly link: Link,
     readonly role: PeerRole,
     limits: RelayLimits,
     nowMs: number,
+    /** `host:port` it was dialled at, which may be a name; null when it dialled us. */
+    readonly dialledHost: string | null = null,
   ) {
     const info = link.peer;
     if (info === null) throw new TypeError('the handshake of this link is not complete');
@@ -52,6 +55,7 @@ export class RelayPeer {
       limits.messagesBurst,
       nowMs,
     );
+    this.transactions = new TokenBucket(limits.transactionsPerSecond, limits.transactionsBurst, nowMs);
   }
 
   get isOpen(): boolean {
@@ -68,6 +72,14 @@ export class RelayPeer {
 
   get isClient(): boolean {
     return this.nodeType === 'C';
+  }
+
+  /**
+   * Whether events of that wallet may go here: a connection that has not proven the key of the wallet it
+   * claims may subscribe to nothing of it (docs/protocol/07 §9.1).
+   */
+  mayWatch(walletKey: string): boolean {
+    return walletKey !== this.walletKey || this.link.peer?.verified !== 'none';
   }
 
   get isInbound(): boolean {

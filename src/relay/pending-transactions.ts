@@ -12,9 +12,13 @@ export const pendingTransactionSeconds = 600;
 /** Ledger nodes a transaction goes to first; the others follow after {@link spreadMs} (10 §9.2). */
 export const firstLedgerNodes = 2;
 export const spreadMs = 3_000;
+/** The same transaction submitted again within this time is not sent again (10 §9.1). */
+export const repeatMs = 20_000;
 /** Distinct ledger nodes that must object before a client is told (10 §6 remedy). */
 export const objectionsMin = 2;
 
+/** Rejections that say the transaction will not be taken: invalid, dust, fee too low (10 §6). */
+export const rejectedFatal: readonly number[] = [0x20, 0x21, 0x22];
 /** Rejection that means "already known", the normal sign of success (10 §6). */
 export const rejectedDuplicate = 0x23;
 
@@ -23,6 +27,7 @@ interface Entry {
   readonly submitters: Map<number, ProxyPeer>;
   readonly sentTo: Set<number>;
   readonly objections: Map<number, Uint8Array>;
+  sentMs: number;
   confirmed: boolean;
   readonly timers: Timer[];
 }
@@ -57,17 +62,19 @@ export class PendingTransactions {
   /** Forwards a client's transaction. False when refused by a limit. `bytes` is copied. */
   submit(peer: ProxyPeer, txid: Uint8Array, bytes: Uint8Array): boolean {
     const key = bytesKey(txid);
+    const { clock } = this.options;
     const old = this.#entries.get(key);
-    if (old !== undefined) {
-      old.submitters.set(peer.id, peer);
-      this.#spread(old, this.options.upstreams().length);
-      this.#count('repeated');
-      return true;
-    }
     const mine = this.#perClient.get(peer.id) ?? 0;
-    if (mine >= pendingTransactionsPerClientMax) {
+    if (old?.submitters.has(peer.id) !== true && mine >= pendingTransactionsPerClientMax) {
       this.#count('client_limit');
       return false;
+    }
+    if (old !== undefined) {
+      if (!old.submitters.has(peer.id)) this.#perClient.set(peer.id, mine + 1);
+      old.submitters.set(peer.id, peer);
+      if (clock.nowMs() - old.sentMs >= repeatMs) this.#resend(old);
+      this.#count('repeated');
+      return true;
     }
     if (this.#entries.size >= pendingTransactionsMax) {
       this.#count('evicted');
@@ -78,12 +85,12 @@ export class PendingTransactions {
       submitters: new Map([[peer.id, peer]]),
       sentTo: new Set(),
       objections: new Map(),
+      sentMs: clock.nowMs(),
       confirmed: false,
       timers: [],
     };
     this.#entries.set(key, entry);
-    this.#perClient.set(peer.id, mine + 1);
-    const { clock } = this.options;
+    this.#perClient.set(peer.id, (this.#perClient.get(peer.id) ?? 0) + 1);
     this.#spread(entry, firstLedgerNodes);
     entry.timers.push(
       clock.after(spreadMs, () => this.#spread(entry, this.options.upstreams().length)),
@@ -102,6 +109,13 @@ export class PendingTransactions {
       entry.sentTo.add(u.id);
       sent++;
     }
+  }
+
+  /** To everybody again: who asks twice has waited long enough. */
+  #resend(entry: Entry): void {
+    entry.sentMs = this.options.clock.nowMs();
+    for (const u of this.options.upstreams())
+      if (u.isOpen && u.send(Code.transactionData2, entry.bytes)) entry.sentTo.add(u.id);
   }
 
   #drop(key: string): void {
@@ -132,13 +146,28 @@ export class PendingTransactions {
       this.#tell(entry, payload);
       return true;
     }
+    if (!rejectedFatal.includes(reason)) {
+      this.#count('unknown_rejection');
+      return true;
+    }
     entry.objections.set(upstream.id, payload.slice());
-    const enough = entry.objections.size >= Math.min(entry.sentTo.size, objectionsMin);
-    if (!enough || entry.confirmed) return true;
-    this.#tell(entry, payload);
+    this.#judge(key, entry);
+    return true;
+  }
+
+  #judge(key: string, entry: Entry): void {
+    const last = [...entry.objections.values()].pop();
+    if (last === undefined || entry.confirmed) return;
+    if (entry.objections.size < Math.min(entry.sentTo.size, objectionsMin)) return;
+    this.#tell(entry, last);
     this.#count('rejected');
     this.#drop(key);
-    return true;
+  }
+
+  /** A ledger connection ended: its verdict will not come, those of the others may now be all there is. */
+  dropUpstream(peerId: number): void {
+    for (const [key, entry] of this.#entries)
+      if (!entry.objections.has(peerId) && entry.sentTo.delete(peerId)) this.#judge(key, entry);
   }
 
   #tell(entry: Entry, payload: Uint8Array): void {

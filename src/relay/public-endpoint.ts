@@ -3,6 +3,9 @@ import { isIpv4 } from '../link/index.js';
 /** Voices that must agree before a reported address is believed (03 §5.4, strict). */
 export const endpointVotesMin = 2;
 
+/** Reporters remembered; beyond, the one whose voice is oldest is forgotten. */
+export const endpointVotesKept = 16;
+
 /**
  * What this relay believes to be its own public `ip:port`. A configured address always wins; otherwise a
  * first guess from the interfaces, corrected only when at least two peers of different source addresses
@@ -43,13 +46,15 @@ export class PublicEndpoint {
    */
   vote(reporter: string, reportedIp: string): boolean {
     if (this.#forced || !isIpv4(reportedIp)) return false;
+    this.#votes.delete(reporter);
     this.#votes.set(reporter, reportedIp);
     // A bounded memory: the newest voices count.
-    if (this.#votes.size > 16) this.#votes.delete(this.#votes.keys().next().value!);
+    if (this.#votes.size > endpointVotesKept) this.#votes.delete(this.#votes.keys().next().value!);
     const tally = new Map<string, number>();
     for (const ip of this.#votes.values()) tally.set(ip, (tally.get(ip) ?? 0) + 1);
+    // Whoever confirms the own address counts too: another one must have more voices.
     let best = this.#ip;
-    let most = 0;
+    let most = tally.get(this.#ip) ?? 0;
     for (const [ip, n] of tally)
       if (n > most) {
         best = ip;

@@ -17,6 +17,7 @@ import {
 import { dialTcp, listenTcp } from '../link/node/index.js';
 import {
   isPublicIpv4,
+  type KeepAlive,
   KeepAliveGenerator,
   MemoryPresenceStore,
   NO_POW_KNOWLEDGE,
@@ -26,12 +27,14 @@ import {
 import { followPresences, RelayTree } from '../sectors/index.js';
 import {
   bytesEqual,
+  bytesKey,
   Code,
   CuckooFilter,
   EventType,
   encodeAttachEvent,
   encodeGetRandomPresences,
 } from '../wire/index.js';
+import { Blacklist } from './blacklist.js';
 import { Connections, emptyTip } from './connections.js';
 import type { RelayContext } from './context.js';
 import { Dispatcher, type Route } from './dispatch.js';
@@ -73,6 +76,12 @@ export interface RelayStatus {
   readonly presences: number;
   readonly relaysKnown: number;
   readonly height: number;
+  /** Height of the network by the ledger nodes' word, the own one with fewer than three of them (09 §12). */
+  readonly networkHeight: number;
+  /** Seconds by which the machine's clock is ahead of the network's, as applied (03 §5.3). */
+  readonly timeDifferenceSeconds: number;
+  /** The same before it is clamped, for the operator. */
+  readonly unclampedTimeDifferenceSeconds: number;
 }
 
 /**
@@ -96,6 +105,10 @@ export class Relay {
   #dispatcher: Dispatcher | null = null;
   #generator: KeepAliveGenerator | null = null;
   #timeDifferenceSeconds = 0;
+  #unclampedDifferenceSeconds = 0;
+  /** The own keep-alive that was stored and sent last. */
+  #announced: KeepAlive | null = null;
+  readonly #blacklist: Blacklist;
   readonly #timers: Timer[] = [];
   #headerFile: FileHeaderStorage | null = null;
   #savedPeers = '';
@@ -104,6 +117,7 @@ export class Relay {
   /** Use {@link Relay.start}. */
   private constructor(options: RelayOptions, port: number, engine: VerifyEngine) {
     this.#o = options;
+    this.#blacklist = new Blacklist(options.blacklist);
     const clock = options.clock ?? systemClock;
     this.counters = options.counters ?? new Counters();
     this.#engineGiven = options.engine !== undefined;
@@ -204,6 +218,9 @@ export class Relay {
       presences: store.addresses,
       relaysKnown: tree.size,
       height: this.#ledger?.chain.height ?? 0,
+      networkHeight: this.#ledger?.networkHeight() ?? 0,
+      timeDifferenceSeconds: this.#timeDifferenceSeconds,
+      unclampedTimeDifferenceSeconds: this.#unclampedDifferenceSeconds,
     };
   }
 
@@ -257,7 +274,7 @@ export class Relay {
           o.dial ??
           ((host, port, localAddress) =>
             dialTcp({ host, port, ...(localAddress === null ? {} : { localAddress }) })),
-        blacklisted: () => false,
+        blacklist: this.#blacklist,
       },
       {
         opened: (p) => this.#opened(p),
@@ -268,8 +285,9 @@ export class Relay {
     );
     this.#web = await WebSide.start(ctx, o, this.port, (t) => this.#connections!.accept(t));
     this.#startTimers();
-    if (o.standalone !== true) this.#startManagers();
+    // Before the first dial: ledger nodes ask for it in the same breath as they answer our hello (09 §2).
     await this.#announceSelf(true);
+    if (o.standalone !== true) this.#startManagers();
     ctx.log('info', 'relay_started', { endpoint: ctx.endpoint.text, port: this.port, wsPort: this.wsPort });
   }
 
@@ -329,10 +347,8 @@ export class Relay {
   }
 
   #ledgerOpened(peer: RelayPeer, differenceSeconds: number): void {
-    this.#peerStorage.connected(peer.info.hostname, this.#ctx.networkSeconds());
-    const differences = this.#ledgerPeers().map((p) => squashDifference(p.info.timeDifferenceSeconds));
-    const network = aggregateDifference(differences, 'R', differences.length);
-    if (network !== null) this.#timeDifferenceSeconds = network.seconds;
+    this.#peerStorage.connected(peer.dialledHost ?? peer.info.hostname, this.#ctx.networkSeconds());
+    this.#adjustClock();
     this.#ctx.log('debug', 'ledger_peer', {
       peer: peer.info.hostname,
       height: peer.height,
@@ -348,6 +364,17 @@ export class Relay {
     this.#ledger!.peerOpened(peer);
   }
 
+  /** Of the main outbound manager's connections alone, at each helloData; it never decays (03 §5.3). */
+  #adjustClock(): void {
+    const differences = this.#ctx.peers
+      .filter((p) => p.role === 'ledger')
+      .map((p) => squashDifference(p.info.timeDifferenceSeconds));
+    const network = aggregateDifference(differences, 'R', this.#ledgerManager?.hosts.length);
+    if (network === null) return;
+    this.#timeDifferenceSeconds = network.seconds;
+    this.#unclampedDifferenceSeconds = network.unclampedSeconds;
+  }
+
   #closed(peer: RelayPeer, close: LinkClose): void {
     const { peers, sessions, log } = this.#ctx;
     peers.remove(peer);
@@ -361,33 +388,57 @@ export class Relay {
   #startManagers(): void {
     const ctx = this.#ctx;
     const connections = this.#connections!;
-    const isSelf = (host: string): boolean => host === ctx.endpoint.text;
-    const connectedBy = (role: string) => (host: string) =>
-      isSelf(host) || ctx.peers.filter((p) => p.role === role && p.info.hostname === host).length > 0;
+    const own = new Set(localAddresses().map((ip) => `${ip}:${this.port}`));
+    const isSelf = (host: string): boolean => host === ctx.endpoint.text || own.has(host);
+    /** Ourselves, refused ones, and whom we dialled already, for either manager (03 §5.1). */
+    const excluded = (host: string): boolean =>
+      isSelf(host) ||
+      this.#blacklist.endpoint(host) ||
+      ctx.peers.filter((p) => !p.isInbound && (p.info.hostname === host || p.dialledHost === host)).length >
+        0;
+    const dialled = (wallet: Uint8Array | null): boolean =>
+      wallet !== null &&
+      (this.#blacklist.wallet(wallet) || ctx.peers.byWallet(bytesKey(wallet)).some((p) => !p.isInbound));
     this.#ledgerManager = new OutboundManager({
       clock: ctx.clock,
       target: this.#o.ledgerConnections ?? 6,
       next: (skip) => {
-        const e = this.#peerStorage.pick(Math.floor(ctx.clock.nowMs() / 1000), skip);
+        // A node known by name is met again by its wallet.
+        const e = this.#peerStorage.pick(
+          Math.floor(ctx.clock.nowMs() / 1000),
+          (x) => skip(x.host) || dialled(x.wallet),
+        );
         return e === null ? null : { host: e.host, wallet: e.wallet };
       },
-      excluded: connectedBy('ledger'),
+      excluded,
       dial: (c, events) => connections.dial(c, 'ledger', events),
       onGivenUp: (host) => this.#peerStorage.failed(host),
     });
     const sector = this.#presence!.sectorPeers;
+    const sectorTarget = this.#o.sectorConnections ?? 24;
     this.#sectorManager = new OutboundManager({
       clock: ctx.clock,
-      target: this.#o.sectorConnections ?? 24,
+      target: sectorTarget,
       next: (skip) => sector.next(skip),
-      excluded: connectedBy('sector'),
+      excluded,
       dial: (c, events) => connections.dial(c, 'sector', events),
-      keeps: (link) => link.peer === null || ctx.tree.has(link.peer.address) || ctx.tree.size === 0,
+      // Neighbours of yesterday stay until their place is needed for one of today (03 §5.1 rule 3).
+      keeps: (link) =>
+        link.peer === null || !this.#sectorFull(sectorTarget) || sector.wants(link.peer.address),
+    });
+    // Ledger nodes met in presences become candidates (03 §5.6).
+    ctx.store.subscribe({
+      stored: (wallet, a) => {
+        if ((a.type === 'M' || a.type === 'H') && a.hostname !== '')
+          this.#peerStorage.add(a.hostname, wallet, a.lastSeen);
+      },
     });
     this.#ledgerManager.start();
     this.#sectorManager.start();
-    // Ledger nodes met in presences become candidates (03 §5.6).
-    ctx.store.subscribe({});
+  }
+
+  #sectorFull(target: number): boolean {
+    return (this.#sectorManager?.hosts.length ?? 0) >= target;
   }
 
   // --- own presence ---------------------------------------------------------------------------------------
@@ -402,12 +453,13 @@ export class Relay {
   async #announceSelf(force: boolean, to: RelayPeer | null = null): Promise<void> {
     const generator = this.#generator;
     if (generator === null) return;
-    const before = generator.last;
     const ka = await generator.next(force);
     if (ka === null || this.#stopping !== null) return;
-    if (ka !== before) this.#presence!.setOwn(ka, this.#o);
-    if (ka !== before) this.#presence!.gossip.own(this.#presence!.claimOf(ka));
-    else if (to?.isOpen === true) to.send(Code.keepAlivePresence, this.#presence!.claimOf(ka).bytes);
+    if (ka !== this.#announced) {
+      this.#announced = ka;
+      this.#presence!.setOwn(ka, this.#o);
+      this.#presence!.gossip.own(this.#presence!.claimOf(ka));
+    } else if (to?.isOpen === true) to.send(Code.keepAlivePresence, this.#presence!.claimOf(ka).bytes);
   }
 
   // --- timers and files -----------------------------------------------------------------------------------
@@ -493,13 +545,19 @@ export class Relay {
   }
 }
 
+/** IPv4 addresses of this machine's interfaces, loopback included. */
+function localAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).filter((i) => i.family === 'IPv4').map((i) => i.address),
+  );
+}
+
 /** The last public IPv4 of this machine's interfaces, `''` without one (03 §5.4 rule 2). */
 function guessPublicIp(): string {
-  let found = '';
-  for (const list of Object.values(networkInterfaces()))
-    for (const i of list ?? []) {
-      const ip = i.family === 'IPv4' && !i.internal ? parseIpv4(i.address) : null;
-      if (ip !== null && isPublicIpv4(ip)) found = i.address;
-    }
-  return found;
+  return (
+    localAddresses().findLast((a) => {
+      const ip = parseIpv4(a);
+      return ip !== null && isPublicIpv4(ip);
+    }) ?? ''
+  );
 }

@@ -51,6 +51,12 @@ export class SectorPeers {
     return out;
   }
 
+  /** Whether a connection with that wallet is worth its place; true while nobody is known (03 §5.1 rule 3). */
+  wants(wallet: Uint8Array): boolean {
+    const wanted = this.wanted();
+    return wanted.size === 0 || wanted.has(bytesKey(wallet));
+  }
+
   /** Newest relay endpoint of a wallet, `ip:port`, or null. */
   #endpointOf(wallet: Uint8Array): string | null {
     const p = this.ctx.store.get(wallet);

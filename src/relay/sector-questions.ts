@@ -1,7 +1,14 @@
 import type { Clock, Timer } from '../clock/index.js';
 import { bytesKey } from '../wire/index.js';
 import type { ProxyPeer } from './ledger-proxy.js';
-import { sectorAnswerMs, sectorCacheMs, sectorPrefixesMax } from './limits.js';
+import {
+  sectorAnswerMs,
+  sectorAsksBurst,
+  sectorAsksPerSecond,
+  sectorCacheMs,
+  sectorPrefixesMax,
+} from './limits.js';
+import { TokenBucket } from './token-bucket.js';
 
 interface Waiting {
   readonly askers: Map<number, { peer: ProxyPeer; max: number }>;
@@ -28,7 +35,12 @@ export class SectorQuestions {
   /** Prefixes asked of the ledger and not answered yet, with the time of asking. */
   readonly #asked = new Map<string, number>();
 
-  constructor(private readonly options: SectorQuestionsOptions) {}
+  /** Clients choose prefixes freely: the ledger is spared, the own tree answers. */
+  readonly #budget: TokenBucket;
+
+  constructor(private readonly options: SectorQuestionsOptions) {
+    this.#budget = new TokenBucket(sectorAsksPerSecond, sectorAsksBurst, options.clock.nowMs());
+  }
 
   get waiting(): number {
     return this.#waiting.size;
@@ -71,6 +83,7 @@ export class SectorQuestions {
     const key = bytesKey(prefix);
     const open = this.#asked.get(key);
     if (open !== undefined && clock.nowMs() - open < sectorAnswerMs) return 1;
+    if (!this.#budget.take(clock.nowMs())) return 0;
     const n = this.options.askLedger(prefix, Math.max(max, 8));
     if (n > 0) {
       this.#asked.delete(key);

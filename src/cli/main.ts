@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     about: 'play the ledger’s part on a local network (development)',
     load: () => import('./coordinator.js'),
   },
+  client: { about: 'find people and devices, and talk to them', load: () => import('./client.js') },
   wallet: { about: 'create, show, export, import wallets', load: () => import('./wallet.js') },
   config: { about: 'check and show a relay’s configuration', load: () => import('./config.js') },
   vectors: {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { encodePublicKey } from '../../src/identity/index.js';
 import {
   bitsToDifficulty,
   bitsToHash,
@@ -249,6 +250,12 @@ describe('05 §6.7 a relay', () => {
       expect(problem({ height: 1 }, bad, reg)).toBe(null);
     }
     for (const n of [1, 64]) expect(powFormProblem({ ...good, solution: range(n) }, main)).toBe(null);
+    // An RSA key of exactly n bytes: header, odd modulus, an exponent of 8 bytes.
+    const key = (n: number): Uint8Array =>
+      encodePublicKey({ addressVersion: 2, n: range(n - 21, () => 0xc1), e: range(8, () => 0x81) });
+    expect(key(300)).toHaveLength(300);
+    expect(powFormProblem({ ...good, signingPublicKey: key(300) }, main)).toBe(null);
+    expect(powFormProblem({ ...good, signingPublicKey: key(301) }, main)).toBe('pow-form');
   });
 
   it('05 §6.7 row 2: within the validity and ten blocks either way, when the own headers are current', () => {

@@ -176,6 +176,11 @@ describe('05 §8.3 strict: announcing', () => {
     expect(isWorthAnnouncing({ ...claim, type: 'R' }, before('C'))).toBe(true);
   });
 
+  it('05 §8.3 strict: a type that is not stored is not told', () => {
+    const claim = { timestamp: T0 + 1000, hostname: HOST, type: 'W' };
+    expect(isWorthAnnouncing(claim, before('W'))).toBe(false);
+  });
+
   it('05 §8.3 strict: what was never told is told', () => {
     const never = { announced: Number.NEGATIVE_INFINITY, hostname: HOST, type: 'C' };
     expect(isWorthAnnouncing({ timestamp: T0, hostname: HOST, type: 'C' }, never)).toBe(true);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { addressWithChecksum, base58Encode } from '../../src/identity/index.js';
 import { isAcceptableHostname, isPublicIpv4, parseIpv4, parsePort } from '../../src/presence/index.js';
 import { NETWORKS } from '../../src/wire/index.js';
 
@@ -15,6 +16,13 @@ describe('05 §7.1 hostname rule', () => {
       expect(isAcceptableHostname('x'.repeat(22), network)).toBe(false);
       expect(isAcceptableHostname('1'.repeat(22), network)).toBe(false);
     }
+  });
+
+  it('05 §7.1 rule 1: the version byte is not looked at, and the longest address text is 66 characters', () => {
+    const raw = new Uint8Array(45).fill(255);
+    const longest = base58Encode(addressWithChecksum(raw));
+    expect(longest).toHaveLength(66);
+    expect(isAcceptableHostname(longest, main)).toBe(true);
   });
 
   it('05 §7.1 rule 1: text longer than any address is refused unread', () => {

@@ -51,7 +51,8 @@ export async function run(args: string[]): Promise<number> {
     },
   });
   // Asked for before anything can take long, so that Ctrl-C always ends the processes too.
-  const asked = untilSignal();
+  const over = new AbortController();
+  const asked = untilSignal(over.signal);
   try {
     if (json)
       jsonLine({
@@ -82,6 +83,7 @@ export async function run(args: string[]): Promise<number> {
   } finally {
     story.say('ending every process of this network');
     await network.stop();
+    over.abort();
   }
 }
 

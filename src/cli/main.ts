@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { nearest } from '../operator/index.js';
 import { CliError, Exit } from './exit.js';
+import { versionText } from './version.js';
 
 /** A command module: takes the arguments after its name, answers the exit code. */
 interface CommandModule {
@@ -33,13 +33,6 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-const version = (): string => {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    readonly version: string;
-  };
-  return manifest.version;
-};
-
 function help(): string {
   const names = Object.keys(COMMANDS);
   const width = Math.max(...names.map((n) => n.length));
@@ -61,7 +54,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     return Exit.configuration;
   }
   if (name === '--version' || name === '-v' || name === 'version') {
-    process.stdout.write(`starling ${version()} (Node ${process.versions.node})\n`);
+    process.stdout.write(`${versionText()}\n`);
     return Exit.ok;
   }
   if (name === '--help' || name === '-h' || name === 'help') {

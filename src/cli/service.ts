@@ -10,13 +10,14 @@ export function jsonLine(event: Readonly<Record<string, unknown>>): void {
 
 /**
  * Resolves with the name of the first SIGINT or SIGTERM. A second one ends the process at once, for people who
- * do not want to wait.
+ * do not want to wait. Once `release` is aborted it keeps the process alive no longer.
  */
-export function untilSignal(): Promise<NodeJS.Signals> {
+export function untilSignal(release?: AbortSignal): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let asked = false;
     // The timers of a service do not keep the process alive by themselves.
     const alive = setInterval(() => undefined, 1 << 30);
+    release?.addEventListener('abort', () => clearInterval(alive));
     for (const name of ['SIGINT', 'SIGTERM'] as const)
       process.on(name, () => {
         if (asked) process.exit(130);

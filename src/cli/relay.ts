@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { addressText, createSigner } from '../identity/index.js';
+import { saveWalletFile } from '../identity/node/index.js';
 import {
   type Config,
   ConfigError,
@@ -16,7 +17,8 @@ import { type FlagSpec, type ParsedArgs, parseArgs, renderHelp } from './args.js
 import { CliError, Exit, usageError } from './exit.js';
 import { seedPeers } from './seeds.js';
 import { jsonLine, untilSignal } from './service.js';
-import { openWalletAt, type PasswordSource } from './wallet-open.js';
+import { versionText } from './version.js';
+import { newPassword, openWalletAt, type PasswordSource } from './wallet-open.js';
 
 /** The reference's file name, in the working directory. */
 const DEFAULT_CONFIG_FILE = 'ixian.cfg';
@@ -118,6 +120,10 @@ export async function run(args: string[]): Promise<number> {
     );
     return Exit.ok;
   }
+  if (a.has('version')) {
+    process.stdout.write(`${versionText()}\n`);
+    return Exit.ok;
+  }
   if (a.positionals.length > 0) throw usageError(`unexpected argument ${a.positionals[0]}`);
   const config = relayConfig(a);
   for (const w of config.warnings) process.stderr.write(`starling: warning: ${w}\n`);
@@ -132,7 +138,9 @@ async function serve(c: Config): Promise<number> {
   } catch (e) {
     throw new CliError(`cannot use the data folder ${dataDir}: ${(e as Error).message}`, Exit.dataFolder);
   }
-  const wallet = await openWalletAt(c.text('wallet') ?? 'ixian.wal', passwordOf(c), { create: true });
+  const walletPath = c.text('wallet') ?? 'ixian.wal';
+  const wallet = await openWalletAt(walletPath, passwordOf(c), { create: true });
+  if (c.on('changepass')) await saveWalletFile(walletPath, wallet, await newPassword({}, walletPath));
   const signer = await createSigner(wallet.exportPrivateKey());
   if (c.on('onlyShowAddresses')) {
     process.stdout.write(`${addressText(signer.address)}\n`);

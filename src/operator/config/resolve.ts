@@ -153,7 +153,7 @@ export function resolveConfig(sources: ConfigSources): Config {
         `${sources.file!.path}:${e.line}: ${e.key} must be ${allowed(setting)}${setting.secret === true ? '' : `, not ${JSON.stringify(e.value)}`}`,
       );
     if (!known.counts) continue;
-    if (setting.withoutEffect === true)
+    if (setting.withoutEffect === true && !fromFile.has(setting.key))
       warnings.push(`${sources.file!.path}:${e.line}: ${e.key} has no effect`);
     const value = isTwin ? secretFromFile(sources, e.value, e.key) : e.value;
     const old = fromFile.get(setting.key);

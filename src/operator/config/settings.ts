@@ -28,7 +28,7 @@ export interface Setting {
   readonly testKey?: string;
   /** Only on the command line, never in a file. */
   readonly commandLineOnly?: boolean;
-  /** Accepted because the reference takes it, without effect there and here. */
+  /** Accepted because the reference takes it, without effect here (yet, or for ever). */
   readonly withoutEffect?: boolean;
 }
 
@@ -45,6 +45,14 @@ export const SETTINGS: readonly Setting[] = [
     value: { kind: 'choice', values: ['mainnet', 'testnet', 'regtest'] },
     default: 'mainnet',
     about: 'network to take part in',
+  },
+  {
+    key: 'version',
+    short: 'v',
+    value: onOff,
+    default: '0',
+    commandLineOnly: true,
+    about: 'print the version and exit',
   },
   {
     key: 'testnet',
@@ -215,6 +223,7 @@ export const SETTINGS: readonly Setting[] = [
     value: port,
     default: '8001',
     testDefault: '8101',
+    withoutEffect: true,
     about: 'port of the operator’s HTTP API',
   },
   {
@@ -222,19 +231,40 @@ export const SETTINGS: readonly Setting[] = [
     value: text,
     default: null,
     repeat: true,
+    withoutEffect: true,
     about: 'URL prefix of the operator’s HTTP API',
   },
-  { key: 'apiAllowIp', value: text, default: null, repeat: true, about: 'IP or CIDR that may use the API' },
+  {
+    key: 'apiAllowIp',
+    value: text,
+    default: null,
+    repeat: true,
+    withoutEffect: true,
+    about: 'IP or CIDR that may use the API',
+  },
   {
     key: 'addApiUser',
     value: text,
     default: null,
     repeat: true,
     secret: true,
+    withoutEffect: true,
     about: 'user:password for the API',
   },
-  { key: 'maxLogSize', value: whole(1, 100_000, 'MB'), default: '50', about: 'size of one log file' },
-  { key: 'maxLogCount', value: whole(1, 1000, 'files'), default: '10', about: 'rotated log files kept' },
+  {
+    key: 'maxLogSize',
+    value: whole(1, 100_000, 'MB'),
+    default: '50',
+    withoutEffect: true,
+    about: 'size of one log file',
+  },
+  {
+    key: 'maxLogCount',
+    value: whole(1, 1000, 'files'),
+    default: '10',
+    withoutEffect: true,
+    about: 'rotated log files kept',
+  },
   {
     key: 'logVerbosity',
     value: whole(0, 15, 'bits'),
@@ -255,6 +285,14 @@ export const SETTINGS: readonly Setting[] = [
     default: '0',
     commandLineOnly: true,
     about: 'print the wallet’s addresses and exit',
+  },
+  {
+    key: 'changepass',
+    short: 'x',
+    value: onOff,
+    default: '0',
+    commandLineOnly: true,
+    about: 'ask for a new wallet password after unlocking',
   },
   {
     key: 'clean',
@@ -301,11 +339,12 @@ export const SETTINGS: readonly Setting[] = [
     commandLineOnly: true,
     about: 'of the reference; here a missing wallet is made, or use starling wallet create',
   },
-  { key: 'logFolderPath', value: path, default: null, about: 'folder of log files' },
+  { key: 'logFolderPath', value: path, default: null, withoutEffect: true, about: 'folder of log files' },
   {
     key: 'headersFolderPath',
     value: path,
     default: null,
+    withoutEffect: true,
     about: 'folder of block headers, under the data folder',
   },
   {

@@ -167,8 +167,7 @@ const TASKS = {
   e2e: { build: true, run: (args) => vitest(['--config', 'test/e2e/vitest.config.ts', ...args]) },
   fuzz: {
     build: true,
-    run: (args) =>
-      vitest(['test/fuzz', ...args], { STARLING_FUZZ_SECONDS: process.env.STARLING_FUZZ_SECONDS ?? '60' }),
+    run: (args) => vitest(['test/fuzz', ...args], { FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? '60' }),
   },
   lint: { build: false, run: () => node([tool('@biomejs/biome', 'biome'), 'check', '.']) },
   check: {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,7 +38,20 @@ interface Pair {
 const sleep = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
 
 async function startPair(): Promise<Pair> {
+  // Strangers again in every run; only their keys are kept.
+  for (const e of await readdir(dir, { withFileTypes: true }))
+    if (e.isDirectory()) await rm(join(dir, e.name), { recursive: true });
   const network = await LocalNetwork.start({ main: MAIN, dir, relays: 3, port: 0, onEvent: () => undefined });
+  try {
+    return await acquaint(network);
+  } catch (e) {
+    await network.stop();
+    throw e;
+  }
+}
+
+/** Two clients that have agreed keys. */
+async function acquaint(network: LocalNetwork): Promise<Pair> {
   const a = network.client('A');
   const b = network.client('B');
   for (const c of [a, b])

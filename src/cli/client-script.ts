@@ -105,6 +105,8 @@ export async function script(client: StarlingClient): Promise<number> {
   for (const name of passedOn) client.on(name, (e) => jsonLine({ event: name, ...e }));
   client.on('error', (e) => jsonLine({ event: 'error', during: e.during, message: String(e.error) }));
   jsonLine({ event: 'started', address: client.address, pid: process.pid });
+  // A script that was restarted knows no more than its events: it begins with what is there.
+  for (const c of client.contacts()) jsonLine({ event: 'contact', ...c });
   void client.start();
   const lines = createInterface({ input: process.stdin });
   const asked = new Promise<void>((resolve) => {

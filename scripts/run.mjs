@@ -35,10 +35,10 @@ function filesUnder(path) {
 
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 
-/** Runs a command to its end with our own streams; its exit code, or 1 for a signal. */
-function run(command, args, env = {}) {
+/** Runs a command to its end with the given streams; its exit code, or 1 for a signal. */
+function run(command, args, env = {}, stdio = 'inherit') {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+    const child = spawn(command, args, { cwd: root, stdio, env: { ...process.env, ...env } });
     // Ctrl-C reaches the child by itself; a TERM for us alone is passed on.
     const ignore = () => undefined;
     const pass = () => child.kill('SIGTERM');
@@ -53,13 +53,14 @@ function run(command, args, env = {}) {
   });
 }
 
-async function must(command, args, env) {
-  const code = await run(command, args, env);
+/** A step before the task: what it says goes to standard error, which belongs to no script's output. */
+async function must(command, args) {
+  const code = await run(command, args, {}, ['ignore', 2, 2]);
   if (code !== 0) process.exit(code);
 }
 
 const node = (args, env) => run(process.execPath, args, env);
-const mustNode = (args, env) => must(process.execPath, args, env);
+const mustNode = (args) => must(process.execPath, args);
 
 /** A tool of ours from node_modules, run with this very Node. */
 function tool(name, bin = name) {

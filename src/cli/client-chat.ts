@@ -22,9 +22,9 @@ const HELP = [
   '/quit               leave',
 ].join('\n');
 
-/** What another person wrote, without anything a terminal would obey. */
+/** What another person wrote, without anything a terminal would obey; the joiner of emoji may stay. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}|\p{Cf}/gu, (c) => (c === '\n' ? '\n    ' : c === '\t' ? '  ' : '·'));
+  return text.replace(/(?!\u200d)[\p{Cc}\p{Cf}]/gu, (c) => (c === '\n' ? '\n    ' : c === '\t' ? '  ' : '·'));
 }
 
 /** The contact that a nick or the beginning of an address means; a message for the user when it is not one. */
@@ -118,7 +118,7 @@ class Chat {
     const contacts = this.#client.contacts().filter((c) => c.approved);
     if (contacts.length === 1) this.#to = contacts[0]!.address;
     this.#prompt();
-    void this.#client.start();
+    this.#client.start().catch(() => undefined); // it ends when the program does
     // Line after line, so that pasted texts keep their order.
     let turn: Promise<void> = Promise.resolve();
     this.#lines.on('line', (line) => {

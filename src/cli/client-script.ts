@@ -107,7 +107,7 @@ export async function script(client: StarlingClient): Promise<number> {
   jsonLine({ event: 'started', address: client.address, pid: process.pid });
   // A script that was restarted knows no more than its events: it begins with what is there.
   for (const c of client.contacts()) jsonLine({ event: 'contact', ...c });
-  void client.start();
+  client.start().catch(() => undefined); // it ends when the program does
   const lines = createInterface({ input: process.stdin });
   const asked = new Promise<void>((resolve) => {
     lines.on('line', (line) => {

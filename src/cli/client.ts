@@ -1,5 +1,11 @@
 import { ClientError, type Dial, type RelaySeed, StarlingClient } from '../client/index.js';
-import { dialTcpRelay, dialWsRelay, FileStorage, FileStorageError } from '../client/node/index.js';
+import {
+  dialTcpRelay,
+  dialWsRelay,
+  FileStorage,
+  FileStorageError,
+  storageSecret,
+} from '../client/node/index.js';
 import { createSigner, createVerifyEngine, wipe } from '../identity/index.js';
 import { NETWORKS, type Network } from '../wire/index.js';
 import { type FlagSpec, type ParsedArgs, parseArgs, renderHelp } from './args.js';
@@ -67,7 +73,7 @@ export async function run(args: string[]): Promise<number> {
     wipe(key);
     wallet.wipe();
   });
-  const storage = await openStorage(a.get('data') ?? 'client-data');
+  const storage = await openStorage(a.get('data') ?? 'client-data', await storageSecret(signer));
   const engine = await createVerifyEngine();
   try {
     const client = await StarlingClient.open({
@@ -123,9 +129,9 @@ function dialEither(): Dial {
   };
 }
 
-async function openStorage(folder: string): Promise<FileStorage> {
+async function openStorage(folder: string, secret: Uint8Array): Promise<FileStorage> {
   try {
-    return await FileStorage.open(folder);
+    return await FileStorage.open(folder, { secret });
   } catch (e) {
     if (e instanceof FileStorageError) throw new CliError(e.message, Exit.dataFolder);
     throw new CliError(`cannot use the folder ${folder}: ${(e as Error).message}`, Exit.dataFolder);

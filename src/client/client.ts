@@ -66,6 +66,7 @@ const subscribedMax = 500;
 /** After a change of the primary: time for contacts to learn of it before everything is repeated. */
 const repeatDelayMs = 700;
 
+const addressKey = 'own/address';
 const deviceKey = 'own/device';
 const claimKey = 'own/claim';
 const relaysKey = 'own/relays';
@@ -94,7 +95,8 @@ export class StarlingClient {
   readonly #verifier: PresenceVerifier;
   readonly #timers: Timer[] = [];
   #state: ClientState = 'stopped';
-  #online: (() => void)[] = [];
+  #online: { readonly resolve: () => void; readonly reject: (e: ClientError) => void }[] = [];
+  #greeted = false;
   #sectorAsked = false;
 
   private constructor(
@@ -241,11 +243,17 @@ export class StarlingClient {
     const engine = options.engine ?? (await createVerifyEngine());
     try {
       const own = new Map(await storage.list('own/'));
-      let device = own.get(deviceKey);
-      if (device === undefined) {
-        device = toHex(randomBytes(deviceBytes));
-        await storage.commit([{ key: deviceKey, value: device }]);
-      }
+      const address = addressText(signer.address);
+      const owner = own.get(addressKey);
+      // Contacts and keys of one wallet are poison to another.
+      if (owner !== undefined && owner !== address)
+        throw new ClientError('storage', `the storage belongs to another wallet, ${owner}`);
+      const device = own.get(deviceKey) ?? toHex(randomBytes(deviceBytes));
+      if (owner === undefined || !own.has(deviceKey))
+        await storage.commit([
+          { key: addressKey, value: address },
+          { key: deviceKey, value: device },
+        ]);
       const stored = JSON.parse(own.get(relaysKey) ?? '[]') as StoredRelay[];
       const client = new StarlingClient(options, signer, engine, {
         device: fromHex(device),
@@ -293,6 +301,8 @@ export class StarlingClient {
   /**
    * Connects and stays connected until {@link stop}. Resolves once a relay is reached and knows where we are;
    * until then it goes on trying, and what is sent is kept.
+   *
+   * @throws ClientError `stopped` when {@link stop} comes first.
    */
   start(): Promise<void> {
     if (this.#state !== 'stopped') return this.#whenOnline();
@@ -309,13 +319,16 @@ export class StarlingClient {
 
   #whenOnline(): Promise<void> {
     if (this.#state === 'online') return Promise.resolve();
-    return new Promise((resolve) => this.#online.push(resolve));
+    return new Promise((resolve, reject) => this.#online.push({ resolve, reject }));
   }
 
   /** Ends every connection. What is unconfirmed is in the storage and goes out after the next start. */
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return;
     this.#setState('stopped');
+    this.#greeted = false;
+    for (const waiting of this.#online.splice(0))
+      waiting.reject(new ClientError('stopped', 'stopped before a relay was reached'));
     for (const t of this.#timers.splice(0)) t.cancel();
     this.#announcer.stop();
     this.#pool.stop();
@@ -381,7 +394,7 @@ export class StarlingClient {
     this.#state = state;
     this.#events.emit('state', { state });
     if (state !== 'online') return;
-    for (const resolve of this.#online.splice(0)) resolve();
+    for (const waiting of this.#online.splice(0)) waiting.resolve();
   }
 
   #opened(c: RelayConnection): void {
@@ -413,6 +426,10 @@ export class StarlingClient {
     this.#events.emit('relay', { endpoint: c?.endpoint ?? null, wallet });
     this.#setState(c === null ? 'offline' : 'online');
     if (c === null) return;
+    if (!this.#greeted) {
+      this.#greeted = true;
+      this.#messenger.lookAround();
+    }
     clock.after(repeatDelayMs, () => {
       if (this.#state !== 'stopped') this.#messenger.retryEverything();
     });

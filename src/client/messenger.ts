@@ -46,6 +46,8 @@ import { ClientError, type ClientLimits } from './types.js';
 const pendingPerSenderMax = 2_000;
 /** Strangers whose first message is being looked at, all together. */
 const strangersMax = 200;
+/** A contact renews itself every 100 s; after this it is asked about (docs/protocol/07 §8.1 step 2). */
+const quietSeconds = 150;
 /** First transmissions remembered per contact, to tell how long a confirmation took. */
 const sentTimesMax = 4_096;
 
@@ -559,9 +561,18 @@ export class Messenger {
     });
   }
 
+  /** Where are they all? Asked once after the start, one after the other; keep-alives tell from then on. */
+  lookAround(): void {
+    const run = async (): Promise<void> => {
+      for (const c of [...this.#conversations.values()])
+        if (c.contact?.approved === true) await this.#o.router.locate(c, false);
+    };
+    run().catch((error: unknown) => this.#o.events.emit('error', { error, during: 'looking for contacts' }));
+  }
+
   /** Called every second: repetitions, expiry, presence that ran out, waits of the contact set-up. */
   tick(): void {
-    const { clock, book, events, networkSeconds } = this.#o;
+    const { clock, book, events, router, networkSeconds } = this.#o;
     for (const c of this.#conversations.values()) {
       const online = book.isOnline(c.wallet);
       if (c.online && !online) {
@@ -569,6 +580,8 @@ export class Messenger {
         events.emit('presence', { address: c.text, online, endpoints: [] });
       }
       if (c.contact === null) continue;
+      // Its keep-alives no longer come by themselves: before it counts as offline it is looked for.
+      if (online && networkSeconds() - book.lastSeen(c.wallet) > quietSeconds) void router.locate(c, false);
       if (c.contact.acceptAfter !== null && networkSeconds() >= c.contact.acceptAfter)
         this.#later(c, 'accepting a contact', async () => {
           const outcome = c.contact === null ? null : handshakeTick(c.contact, this.#context());

@@ -2,7 +2,8 @@ import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FileStorage, FileStorageError } from '../../src/client/node/index.js';
+import { FileStorage, FileStorageError, storageSecret } from '../../src/client/node/index.js';
+import { testWallet } from './world.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -70,6 +71,34 @@ describe('file storage', () => {
     await a.close();
     await writeFile(join(folder, 'client.lock'), '999999999');
     await (await FileStorage.open(folder)).close();
+  });
+
+  it('with a secret the disk holds nothing readable, another secret is refused, plain lines are still read', async () => {
+    const secret = new Uint8Array(32).fill(7);
+    const a = await FileStorage.open(folder);
+    await a.commit([{ key: 'old', value: 'from before' }]);
+    await a.close();
+    const b = await FileStorage.open(folder, { secret });
+    await b.commit([{ key: 'contact/x', value: 'session key' }]);
+    await b.close();
+    expect(await readFile(journal(), 'utf8')).not.toContain('session');
+    const other = FileStorage.open(folder, { secret: new Uint8Array(32).fill(8) });
+    await expect(other).rejects.toThrow(/another wallet/);
+    await expect(FileStorage.open(folder)).rejects.toThrow(/another wallet/);
+    const c = await FileStorage.open(folder, { secret });
+    expect(await c.list('')).toEqual([
+      ['contact/x', 'session key'],
+      ['old', 'from before'],
+    ]);
+    await c.close();
+  });
+
+  it('the secret of a wallet is the same each time, and another wallet’s is another', async () => {
+    const [w3, w4] = [await testWallet('w3'), await testWallet('w4')];
+    const secret = await storageSecret(w3);
+    expect(secret.length).toBe(32);
+    expect(await storageSecret(w3)).toEqual(secret);
+    expect(await storageSecret(w4)).not.toEqual(secret);
   });
 
   it('rewrites itself when most of it is history of changes', async () => {

@@ -65,3 +65,31 @@ it('contents that do not read are an error when opening, with what is wrong', as
   const opening = StarlingClient.open({ ...options, wallet: await testWallet('w3') });
   await expect(opening).rejects.toMatchObject({ name: 'ClientError', code: 'storage' });
 });
+
+it('a storage serves the wallet that began it and no other', async () => {
+  const storage = new MemoryStorage();
+  const options = {
+    network: NETWORKS.reg,
+    relays: [],
+    dial: dialTcpRelay(),
+    storage,
+    engine: await engine(),
+  };
+  const mine = await StarlingClient.open({ ...options, wallet: await testWallet('w3') });
+  const other = StarlingClient.open({ ...options, wallet: await testWallet('w4') });
+  await expect(other).rejects.toThrow(mine.address);
+});
+
+it('start rejects when the client is stopped before a relay was reached', async () => {
+  const c = await StarlingClient.open({
+    network: NETWORKS.reg,
+    relays: [{ host: '127.0.0.1:1' }],
+    dial: dialTcpRelay(),
+    storage: new MemoryStorage(),
+    engine: await engine(),
+    wallet: await testWallet('w3'),
+  });
+  const starting = c.start();
+  await Promise.all([expect(starting).rejects.toMatchObject({ code: 'stopped' }), c.stop()]);
+  expect(c.state).toBe('stopped');
+});

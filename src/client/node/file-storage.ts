@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { join, resolve as resolvePath } from 'node:path';
+import {
+  aesGcmDecryptSelfContained,
+  aesGcmEncryptSelfContained,
+  hkdfSha3_512,
+  type Signer,
+} from '../../identity/index.js';
 import { applyChanges, type ClientStorage, entriesBelow, type StorageChange } from '../storage.js';
 
 /** The journal is written anew when it holds this many times what is alive, and more than the least size. */
@@ -26,19 +32,48 @@ export class FileStorageError extends Error {
 export interface FileStorageOptions {
   /** False skips the flush to the disk after each commit: faster, loses the last moments with the power. */
   readonly durable?: boolean;
+  /** 32 bytes, e.g. {@link storageSecret} of the wallet: values are encrypted with it on the disk. */
+  readonly secret?: Uint8Array;
 }
 
-function line(changes: readonly StorageChange[]): string {
+/** What a wallet signs to make the secret of its storage; RSASSA-PKCS1-v1_5 gives the same each time. */
+const secretText = 'Starling client storage, version 1';
+const secretBytes = 32;
+
+/** The secret under which a wallet keeps its storage: nobody makes it without the wallet's key. */
+export async function storageSecret(signer: Pick<Signer, 'sign'>): Promise<Uint8Array> {
+  const text = new TextEncoder();
+  const signature = await signer.sign(text.encode(secretText));
+  return hkdfSha3_512(signature, secretBytes, new Uint8Array(0), text.encode(secretText));
+}
+
+const digestOf = (text: string): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, digestChars);
+
+function line(changes: readonly StorageChange[], secret: Uint8Array | null): string {
   const json = JSON.stringify(changes.map(({ key, value }) => [key, value]));
-  return `${createHash('sha256').update(json).digest('hex').slice(0, digestChars)} ${json}\n`;
+  const body =
+    secret === null
+      ? json
+      : Buffer.from(aesGcmEncryptSelfContained(secret, Buffer.from(json))).toString('base64');
+  return `${digestOf(body)} ${body}\n`;
 }
 
-/** Changes of one line, null when it is torn. */
-function parse(text: string): StorageChange[] | null {
-  const json = text.slice(digestChars + 1);
-  const digest = createHash('sha256').update(json).digest('hex').slice(0, digestChars);
-  if (text.slice(0, digestChars) !== digest) return null;
-  return (JSON.parse(json) as [string, string | null][]).map(([key, value]) => ({ key, value }));
+/** Changes of one line, null when it is torn. Lines from before there was a secret are read as they are. */
+function parse(text: string, secret: Uint8Array | null): StorageChange[] | null {
+  const body = text.slice(digestChars + 1);
+  if (text.slice(0, digestChars) !== digestOf(body)) return null;
+  return (JSON.parse(plain(body, secret)) as [string, string | null][]).map(([key, value]) => ({
+    key,
+    value,
+  }));
+}
+
+function plain(body: string, secret: Uint8Array | null): string {
+  if (body.startsWith('[')) return body;
+  const opened = secret === null ? null : aesGcmDecryptSelfContained(secret, Buffer.from(body, 'base64'));
+  if (opened === null) throw new FileStorageError('the contents are encrypted for another wallet');
+  return Buffer.from(opened).toString('utf8');
 }
 
 /**
@@ -48,6 +83,7 @@ function parse(text: string): StorageChange[] | null {
 export class FileStorage implements ClientStorage {
   readonly #folder: string;
   readonly #durable: boolean;
+  readonly #secret: Uint8Array | null;
   readonly #map = new Map<string, string>();
   #file: FileHandle;
   #bytes = 0;
@@ -57,10 +93,11 @@ export class FileStorage implements ClientStorage {
   #broken: unknown = null;
   #closed = false;
 
-  private constructor(folder: string, file: FileHandle, durable: boolean) {
+  private constructor(folder: string, file: FileHandle, options: FileStorageOptions) {
     this.#folder = folder;
     this.#file = file;
-    this.#durable = durable;
+    this.#durable = options.durable ?? true;
+    this.#secret = options.secret ?? null;
   }
 
   /**
@@ -77,8 +114,13 @@ export class FileStorage implements ClientStorage {
       throw e;
     });
     const file = await open(path, 'a', fileMode);
-    const storage = new FileStorage(folder, file, options.durable ?? true);
-    await storage.#replay(text, path);
+    const storage = new FileStorage(folder, file, options);
+    try {
+      await storage.#replay(text, path);
+    } catch (error) {
+      await storage.close();
+      throw error;
+    }
     return storage;
   }
 
@@ -87,15 +129,13 @@ export class FileStorage implements ClientStorage {
     const tail = lines.pop()!; // after the last line feed: empty, or torn by a crash
     let good = text.length - tail.length;
     for (const [i, l] of lines.entries()) {
-      const changes = parse(l);
+      const changes = parse(l, this.#secret);
       if (changes !== null) {
         applyChanges(this.#map, changes);
         continue;
       }
-      if (i < lines.length - 1) {
-        await this.close();
+      if (i < lines.length - 1)
         throw new FileStorageError(`${path} is damaged in line ${i + 1}: restore it from a backup`);
-      }
       good -= l.length + 1;
     }
     this.#bytes = Buffer.byteLength(text.slice(0, good));
@@ -117,7 +157,7 @@ export class FileStorage implements ClientStorage {
     }
     applyChanges(this.#map, changes);
     const written = new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ text: line(changes), resolve, reject });
+      this.#waiting.push({ text: line(changes, this.#secret), resolve, reject });
     });
     this.#writing ??= this.#write();
     return written;
@@ -155,7 +195,10 @@ export class FileStorage implements ClientStorage {
   async #compact(): Promise<void> {
     const path = join(this.#folder, fileName);
     // Commits that wait are in the map already and are written again behind: applying them twice changes nothing.
-    const text = line([...this.#map].map(([key, value]) => ({ key, value })));
+    const text = line(
+      [...this.#map].map(([key, value]) => ({ key, value })),
+      this.#secret,
+    );
     const fresh = await open(`${path}.new`, 'w', fileMode);
     await fresh.writeFile(text);
     await fresh.datasync();

@@ -1,2 +1,2 @@
 export { type DialNodeOptions, dialTcpRelay, dialWsRelay } from './dial.js';
-export { FileStorage, FileStorageError, type FileStorageOptions } from './file-storage.js';
+export { FileStorage, FileStorageError, type FileStorageOptions, storageSecret } from './file-storage.js';

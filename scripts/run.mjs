@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -88,6 +88,7 @@ async function install() {
   const lockText = readFileSync(at('package-lock.json'), 'utf8');
   const stamp = at('node_modules', '.starling-lock');
   const wanted = sha256(lockText);
+  linkCommand();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   if (!installMatches(lockText)) {
     say('Installing (the lock file changed) …');
@@ -97,6 +98,14 @@ async function install() {
     else await must(process.platform === 'win32' ? 'npm.cmd' : 'npm', args);
   }
   writeFileSync(stamp, wanted);
+  linkCommand();
+}
+
+/** Makes `npx starling` find this clone at once; without the link npx copies the package into its cache first. */
+function linkCommand() {
+  const bin = at('node_modules', '.bin');
+  if (process.platform === 'win32' || !existsSync(bin) || existsSync(join(bin, 'starling'))) return;
+  symlinkSync('../../scripts/starling.mjs', join(bin, 'starling'));
 }
 
 function sourceHash() {

@@ -7,26 +7,46 @@ import { bytesKey } from '../wire/index.js';
 const ENDPOINT = /^[^\s:/]+:\d{1,5}$/;
 
 /**
- * Who is refused (docs/protocol/03 §3.5 step 7): wallets, endpoints, source addresses and ranges of them. Fixed
- * for the life of a relay, so a lookup is two set look-ups and a prefix match.
+ * Who is refused (docs/protocol/03 §3.5 step 7): wallets, endpoints, source addresses and ranges of them. The
+ * list is replaced as a whole, so a lookup is two set look-ups and a prefix match.
  */
 export class Blacklist {
-  readonly #wallets = new Set<string>();
-  readonly #endpoints = new Set<string>();
-  readonly #inRange: (ip: string) => boolean;
+  #wallets: ReadonlySet<string> = new Set();
+  #endpoints: ReadonlySet<string> = new Set();
+  #inRange: (ip: string) => boolean = () => false;
+  #entries: readonly string[] = [];
 
   /**
    * @param entries wallet addresses as text with checksum, `host:port`, IP addresses, CIDR ranges
    * @throws Error for an entry that is none of them
    */
   constructor(entries: readonly string[] = []) {
+    this.replace(entries);
+  }
+
+  /** The entries in force, as given. */
+  get entries(): readonly string[] {
+    return this.#entries;
+  }
+
+  /**
+   * Puts another list in force, or keeps the old one when an entry is wrong.
+   *
+   * @throws Error for an entry that is no wallet, endpoint, address or range
+   */
+  replace(entries: readonly string[]): void {
     const ranges: string[] = [];
+    const wallets = new Set<string>();
+    const endpoints = new Set<string>();
     for (const entry of entries) {
       if (isIP(entry) !== 0 || entry.includes('/')) ranges.push(entry);
-      else if (ENDPOINT.test(entry)) this.#endpoints.add(entry);
-      else this.#wallets.add(bytesKey(addressFromText(entry)));
+      else if (ENDPOINT.test(entry)) endpoints.add(entry);
+      else wallets.add(bytesKey(addressFromText(entry)));
     }
     this.#inRange = addressRanges(ranges);
+    this.#wallets = wallets;
+    this.#endpoints = endpoints;
+    this.#entries = [...entries];
   }
 
   /** Whether connections from that address are refused before their hello. */

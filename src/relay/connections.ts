@@ -243,6 +243,15 @@ export class Connections {
     this.#draining = true;
   }
 
+  /** Newcomers are welcome again. */
+  resume(): void {
+    this.#draining = false;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   /** Says bye to everybody. */
   closeAll(text: string): void {
     for (const l of [...this.#links]) l.bye(Bye.bye, text);

@@ -1,4 +1,5 @@
 export type { RelayLog } from './context.js';
+export { type PeerSnapshot, RelayControl, type TrafficTotals } from './control.js';
 export { DEFAULT_RELAY_LIMITS, type RelayLimits } from './limits.js';
 export { RELAY_DEVICE_ID, RELAY_PRODUCT_VERSION, type RelayOptions, type RelayTls } from './options.js';
 export type { Candidate } from './outbound.js';

@@ -58,6 +58,17 @@ export class RelayPeer {
     this.transactions = new TokenBucket(limits.transactionsPerSecond, limits.transactionsBurst, nowMs);
   }
 
+  /** Takes over limits that an operator changed. */
+  applyLimits(limits: RelayLimits): void {
+    const proven = this.link.peer?.verified !== 'none';
+    this.requests.setRate(limits.requestsPerSecond, limits.requestsBurst);
+    this.messages.setRate(
+      proven ? limits.messagesPerSecond : limits.unprovenMessagesPerSecond,
+      limits.messagesBurst,
+    );
+    this.transactions.setRate(limits.transactionsPerSecond, limits.transactionsBurst);
+  }
+
   get isOpen(): boolean {
     return this.link.isOpen;
   }

@@ -37,6 +37,7 @@ import {
 import { Blacklist } from './blacklist.js';
 import { Connections, emptyTip } from './connections.js';
 import type { RelayContext } from './context.js';
+import { RelayControl } from './control.js';
 import { Dispatcher, type Route } from './dispatch.js';
 import { LedgerSide } from './ledger-side.js';
 import { DEFAULT_RELAY_LIMITS } from './limits.js';
@@ -78,6 +79,11 @@ export interface RelayStatus {
   readonly height: number;
   /** Height of the network by the ledger nodes' word, the own one with fewer than three of them (09 §12). */
   readonly networkHeight: number;
+  /** Unix seconds of the last header, 0 without one; its block version, 0 without one. */
+  readonly headerSeconds: number;
+  readonly blockVersion: number;
+  /** Network second of the own keep-alive that was sent last, 0 before the first. */
+  readonly announcedSeconds: number;
   /** Seconds by which the machine's clock is ahead of the network's, as applied (03 §5.3). */
   readonly timeDifferenceSeconds: number;
   /** The same before it is clamped, for the operator. */
@@ -103,6 +109,7 @@ export class Relay {
   #presence: PresenceSide | null = null;
   #ledger: LedgerSide | null = null;
   #dispatcher: Dispatcher | null = null;
+  #control: RelayControl | null = null;
   #generator: KeepAliveGenerator | null = null;
   #timeDifferenceSeconds = 0;
   #unclampedDifferenceSeconds = 0;
@@ -219,9 +226,18 @@ export class Relay {
       relaysKnown: tree.size,
       height: this.#ledger?.chain.height ?? 0,
       networkHeight: this.#ledger?.networkHeight() ?? 0,
+      headerSeconds: this.#ledger?.chain.tip?.timestamp ?? 0,
+      blockVersion: this.#ledger?.chain.tip?.version ?? 0,
+      announcedSeconds: this.#announced?.timestamp ?? 0,
       timeDifferenceSeconds: this.#timeDifferenceSeconds,
       unclampedTimeDifferenceSeconds: this.#unclampedDifferenceSeconds,
     };
+  }
+
+  /** What an operator may look at and change. Only after start has finished. */
+  get control(): RelayControl {
+    if (this.#control === null) throw new TypeError('the relay has not been started');
+    return this.#control;
   }
 
   /** The header chain; null before start has finished. */
@@ -283,6 +299,7 @@ export class Relay {
         endpointReported: (reporter, ip) => void ctx.endpoint.vote(reporter, ip),
       },
     );
+    this.#control = new RelayControl(ctx, this.#connections, this.#blacklist);
     this.#web = await WebSide.start(ctx, o, this.port, (t) => this.#connections!.accept(t));
     this.#startTimers();
     // Before the first dial: ledger nodes ask for it in the same breath as they answer our hello (09 §2).

@@ -1,9 +1,16 @@
-import type { Counters } from '../counters/index.js';
+import type { Counter, Counters, Histogram } from '../counters/index.js';
 import { type Envelope, encodeRelayError, envelopeOf, StreamMessageType } from '../messages/index.js';
 import { bytesEqual, bytesKey, Code, DecodeError, encodeFrame } from '../wire/index.js';
 import type { RelayLimits } from './limits.js';
 import type { RelayPeer } from './peer.js';
 import type { SessionTable } from './sessions.js';
+
+/** Label values of message types; a peer may name any byte. */
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  [StreamMessageType.error]: 'error',
+  [StreamMessageType.info]: 'info',
+  [StreamMessageType.data]: 'data',
+};
 
 export interface StreamRouterOptions {
   readonly counters: Counters;
@@ -22,16 +29,35 @@ export interface StreamRouterOptions {
  * it came from; so is one whose receivers are all too slow to take it.
  */
 export class StreamRouter {
-  readonly #forwarded;
-  readonly #forwardedBytes;
+  /** By type of message and what became of it; looked up once instead of per message (11 §12.2). */
+  readonly #results = new Map<string, { readonly messages: Counter; readonly bytes: Counter }>();
+  readonly #duration: Histogram;
 
   constructor(private readonly options: StreamRouterOptions) {
-    const { counters } = options;
-    this.#forwarded = counters.counter(
-      'ixian_messages_forwarded_total',
-      'Stream messages handed to a session',
+    this.#duration = options.counters.histogram(
+      'ixian_relay_forward_duration_seconds',
+      'From a whole stream message to its place in the receivers’ queues',
     );
-    this.#forwardedBytes = counters.counter('ixian_message_bytes_forwarded_total', 'Payload bytes of those');
+  }
+
+  #result(type: number, result: 'forwarded' | 'recipient_offline' | 'refused', bytes: number, n = 1): void {
+    const key = `${type} ${result}`;
+    let c = this.#results.get(key);
+    if (c === undefined) {
+      const labels = { type: TYPE_NAMES[type] ?? 'other', result };
+      const { counters } = this.options;
+      c = {
+        messages: counters.counter(
+          'ixian_relay_messages_total',
+          'Stream messages by type and result',
+          labels,
+        ),
+        bytes: counters.counter('ixian_relay_bytes_total', 'Payload bytes of those', labels),
+      };
+      this.#results.set(key, c);
+    }
+    c.messages.add(n);
+    c.bytes.add(n * bytes);
   }
 
   #drop(reason: string): void {
@@ -42,6 +68,7 @@ export class StreamRouter {
 
   /** Handles one s2data payload. The view is not kept. */
   route(from: RelayPeer, payload: Uint8Array): void {
+    const started = performance.now();
     const { limits, sessions, ownWallet } = this.options;
     this.options.counters.counter('ixian_messages_received_total', 'Stream messages received').add();
     if (payload.length > limits.messageBytesMax) {
@@ -56,25 +83,30 @@ export class StreamRouter {
       this.#drop('malformed');
       return;
     }
-    if (envelope.type === StreamMessageType.error) {
+    const { type } = envelope;
+    if (type === StreamMessageType.error) {
       this.#drop('error_type');
+      this.#result(type, 'refused', payload.length);
       return;
     }
     if (!from.messages.take(this.options.nowMs())) {
       // Told, so that the sender neither waits nor believes it delivered.
       this.#drop('rate_limit');
+      this.#result(type, 'refused', payload.length);
       this.#undeliverable(from, envelope);
       return;
     }
     const recipient = envelope.recipient;
     if (recipient === null || bytesEqual(recipient, ownWallet)) {
       this.#drop('no_recipient');
+      this.#result(type, 'refused', payload.length);
       this.#undeliverable(from, envelope);
       return;
     }
     const receivers = sessions.receivers(bytesKey(recipient));
     if (receivers.length === 0) {
       this.#drop('not_connected');
+      this.#result(type, 'recipient_offline', payload.length);
       this.#undeliverable(from, envelope);
       return;
     }
@@ -84,11 +116,12 @@ export class StreamRouter {
     for (const r of receivers) if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
     if (taken === 0) {
       this.#drop('receiver_queue_full');
+      this.#result(type, 'refused', payload.length);
       this.#undeliverable(from, envelope);
       return;
     }
-    this.#forwarded.add(taken);
-    this.#forwardedBytes.add(taken * payload.length);
+    this.#result(type, 'forwarded', payload.length, taken);
+    this.#duration.observe((performance.now() - started) / 1000);
   }
 
   #undeliverable(from: RelayPeer, envelope: Envelope): void {

@@ -7,12 +7,18 @@ export class TokenBucket {
   #atMs: number;
 
   constructor(
-    private readonly ratePerSecond: number,
-    private readonly burst: number,
+    private ratePerSecond: number,
+    private burst: number,
     nowMs: number,
   ) {
     this.#tokens = burst;
     this.#atMs = nowMs;
+  }
+
+  /** Changes rate and burst; what is there already stays, up to the new burst. */
+  setRate(ratePerSecond: number, burst: number): void {
+    this.ratePerSecond = ratePerSecond;
+    this.burst = burst;
   }
 
   /** Takes `n` tokens; false (and nothing taken) when there are not enough. */

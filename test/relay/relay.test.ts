@@ -60,7 +60,7 @@ describe('stream messages', () => {
     expect(bytesEqual(got(b1, Code.s2data)[0]!, bytes)).toBe(true);
     expect(bytesEqual(got(b2, Code.s2data)[0]!, bytes)).toBe(true);
     expect(got(a, Code.s2data)).toEqual([]);
-    expect(r.counters.total('ixian_messages_forwarded_total')).toBe(2);
+    expect(r.counters.total('ixian_relay_messages_total')).toBe(2);
   });
 
   it('to nobody are answered with the error that names the message', async () => {

@@ -1,0 +1,209 @@
+import { addressText } from '../identity/index.js';
+import type { Presence } from '../presence/index.js';
+import { Bye, bytesEqual } from '../wire/index.js';
+import type { Blacklist } from './blacklist.js';
+import type { Connections } from './connections.js';
+import type { RelayContext } from './context.js';
+import type { RelayLimits } from './limits.js';
+import type { PeerRole, RelayPeer } from './peer.js';
+
+/** One connection as an operator sees it. Nothing in it is secret; addresses are for the operator alone. */
+export interface PeerSnapshot {
+  readonly id: number;
+  readonly role: PeerRole;
+  /** M, H, R, C or W. */
+  readonly type: string;
+  /** Wallet address as text. */
+  readonly address: string;
+  readonly ip: string;
+  /** `ip:port` of the connection as this relay sees it. */
+  readonly remote: string;
+  readonly transport: string;
+  /** Product and version the peer named. */
+  readonly version: string;
+  readonly verified: 'none' | 'signature' | 'proven';
+  /** Unix milliseconds. */
+  readonly sinceMs: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly queuedFrames: number;
+  readonly queuedBytes: number;
+  /** Event filters of this connection. */
+  readonly subscriptions: number;
+  /** Highest block it named; 0 = unknown. */
+  readonly height: number;
+}
+
+/** Sums over all connections, sampled for gauges. */
+export interface TrafficTotals {
+  /** Complete connections by role and type. */
+  readonly peers: readonly { readonly role: PeerRole; readonly type: string; readonly count: number }[];
+  /** Inbound connections in any state, and those before their hello. */
+  readonly inbound: number;
+  readonly greeting: number;
+  readonly clientQueueFrames: number;
+  readonly clientQueueBytes: number;
+  readonly serverQueueFrames: number;
+  readonly serverQueueBytes: number;
+  readonly subscriptions: number;
+}
+
+/** What the operator's side may look at and change in a running relay. */
+export class RelayControl {
+  constructor(
+    private readonly ctx: RelayContext,
+    private readonly connections: Connections,
+    private readonly blacklist: Blacklist,
+  ) {}
+
+  /** Open connections in order of arrival. */
+  peers(): PeerSnapshot[] {
+    return this.ctx.peers.filter(() => true).map(snapshotOf);
+  }
+
+  totals(): TrafficTotals {
+    const groups = new Map<string, { role: PeerRole; type: string; count: number }>();
+    const t = {
+      clientQueueFrames: 0,
+      clientQueueBytes: 0,
+      serverQueueFrames: 0,
+      serverQueueBytes: 0,
+      subscriptions: 0,
+    };
+    for (const p of this.ctx.peers.all()) {
+      const key = `${p.role} ${p.nodeType}`;
+      const g = groups.get(key);
+      if (g === undefined) groups.set(key, { role: p.role, type: p.nodeType, count: 1 });
+      else g.count++;
+      if (p.isInbound) {
+        t.clientQueueFrames += p.link.queuedFrames;
+        t.clientQueueBytes += p.link.queuedBytes;
+      } else {
+        t.serverQueueFrames += p.link.queuedFrames;
+        t.serverQueueBytes += p.link.queuedBytes;
+      }
+      t.subscriptions += p.subscriptions.types.length;
+    }
+    const { inbound, greeting } = this.connections;
+    return { ...t, peers: [...groups.values()], inbound, greeting };
+  }
+
+  /** Endpoints in the presence store by node type. */
+  get presenceCounts(): Readonly<Record<string, number>> {
+    return this.ctx.store.counts;
+  }
+
+  presence(wallet: Uint8Array): Presence | null {
+    return this.ctx.store.get(wallet);
+  }
+
+  /** Presences with an endpoint of that type, newest first, `offset` of them skipped. */
+  presences(type: string, max: number, offset = 0): Presence[] {
+    return this.ctx.store
+      .byType(type, offset + max, this.ctx.networkSeconds())
+      .slice(offset)
+      .flatMap((w) => this.ctx.store.get(w) ?? []);
+  }
+
+  /** Wallets of the relays known, in the order of their sector keys. */
+  relays(): readonly Uint8Array[] {
+    return this.ctx.tree.wallets;
+  }
+
+  /** Relays of a sector prefix (10 bytes), nearest first (docs/protocol/06 §4). */
+  sector(prefix: Uint8Array, max: number): Uint8Array[] {
+    return this.ctx.tree.size === 0 ? [] : this.ctx.tree.select(prefix, max);
+  }
+
+  limits(): Readonly<RelayLimits> {
+    return { ...this.ctx.limits };
+  }
+
+  /** Changes limits in place: connections that are open follow at once. Returns the names that changed. */
+  setLimits(changes: Partial<RelayLimits>): string[] {
+    const { limits, peers } = this.ctx;
+    const changed = (Object.keys(changes) as (keyof RelayLimits)[]).filter(
+      (k) => changes[k] !== undefined && changes[k] !== limits[k],
+    );
+    for (const k of changed) limits[k] = changes[k]!;
+    if (changed.length > 0) for (const p of peers.all()) p.applyLimits(limits);
+    return changed;
+  }
+
+  bans(): readonly string[] {
+    return this.blacklist.entries;
+  }
+
+  /**
+   * Replaces the list of who is refused and ends the connections it now covers. Returns how many were ended.
+   *
+   * @throws Error for an entry that is no wallet, endpoint, address or range; nothing is changed then.
+   */
+  setBans(entries: readonly string[]): number {
+    this.blacklist.replace(entries);
+    const hit = this.ctx.peers.filter(
+      (p) =>
+        this.blacklist.source(p.sourceAddress) ||
+        this.blacklist.wallet(p.info.address) ||
+        this.blacklist.endpoint(p.info.hostname),
+    );
+    for (const p of hit) p.link.bye(Bye.rejected, 'Blacklisted');
+    return hit.length;
+  }
+
+  /** Ends one connection with a bye; false when there is none with that id. */
+  disconnect(id: number, code: number = Bye.bye, text = 'Disconnected by the operator'): boolean {
+    const p = this.ctx.peers.get(id);
+    if (p === null || !p.isOpen) return false;
+    p.link.bye(code, text);
+    return true;
+  }
+
+  /** Ids of client connections, oldest first. */
+  clientIds(): number[] {
+    return this.ctx.peers.filter((p) => p.isInbound && p.isClient).map((p) => p.id);
+  }
+
+  /** Whether newcomers are being sent away. */
+  get draining(): boolean {
+    return this.connections.draining;
+  }
+
+  /** Sends newcomers away (bye 700) from now on, or takes them again. */
+  setDraining(on: boolean): void {
+    if (on) this.connections.drain();
+    else this.connections.resume();
+  }
+
+  /** Whether the wallet is this relay's own. */
+  isOwn(wallet: Uint8Array): boolean {
+    return bytesEqual(wallet, this.ctx.ownWallet);
+  }
+
+  /** Network time in whole Unix seconds. */
+  networkSeconds(): number {
+    return this.ctx.networkSeconds();
+  }
+}
+
+function snapshotOf(p: RelayPeer): PeerSnapshot {
+  const { link, info } = p;
+  return {
+    id: p.id,
+    role: p.role,
+    type: p.nodeType,
+    address: addressText(info.address),
+    ip: p.sourceAddress,
+    remote: p.dialledHost ?? `${p.sourceAddress}:${link.transport.remotePort}`,
+    transport: link.transport.kind,
+    version: info.productVersion,
+    verified: link.peer?.verified ?? 'none',
+    ...link.stats,
+    queuedFrames: link.queuedFrames,
+    queuedBytes: link.queuedBytes,
+    subscriptions: p.subscriptions.types.length,
+    height: p.height,
+  };
+}

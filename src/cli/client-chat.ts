@@ -1,5 +1,6 @@
 import { createInterface, type Interface } from 'node:readline';
 import type { ChatMessage, ContactView, FindResult, StarlingClient } from '../client/index.js';
+import { AddressTextError } from '../identity/index.js';
 import { Exit } from './exit.js';
 import { type Output, paint, processOutput } from './terminal.js';
 
@@ -73,7 +74,9 @@ class Chat {
   #prompt(): void {
     const to = this.#to === null ? '' : this.#name(this.#to);
     this.#lines.setPrompt(paint(this.#o, 'cyan', `${to}> `));
-    if (process.stdin.isTTY === true) this.#lines.prompt();
+    if (process.stdin.isTTY !== true) return;
+    if (this.#o.colour) this.#o.out('\r\u001b[K'); // there may be a prompt already
+    this.#lines.prompt(true);
   }
 
   #incoming(m: ChatMessage): void {
@@ -82,7 +85,10 @@ class Chat {
   }
 
   #trouble(e: unknown): void {
-    this.#say(paint(this.#o, 'red', e instanceof Error ? e.message : String(e)));
+    const words = e instanceof Error ? e.message : String(e);
+    // Of a mistyped address a person wants the reason alone, not field and offset.
+    const fault = e instanceof AddressTextError ? /\((.*)\)$/.exec(words)?.[1] : undefined;
+    this.#say(paint(this.#o, 'red', fault === undefined ? words : `not an address: ${fault}`));
   }
 
   #watch(): void {

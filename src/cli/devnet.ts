@@ -4,7 +4,7 @@ import { LocalNetwork } from './devnet/network.js';
 import { Story, tellLifecycle } from './devnet/story.js';
 import { Exit, usageError } from './exit.js';
 import { jsonLine, untilSignal } from './service.js';
-import { paint, processOutput } from './terminal.js';
+import { paint, processOutput, progressLine } from './terminal.js';
 
 const FLAGS: readonly FlagSpec[] = [
   { name: 'once', help: 'end after the story; exit code 0 only if every stage was verified' },
@@ -40,12 +40,21 @@ export async function run(args: string[]): Promise<number> {
   const json = a.has('json');
   const o = processOutput();
   const story = new Story(o, !json);
-  story.say(`starting a coordinator and ${relays} relays, each with a fresh RSA-4096 key …`);
+  story.say('making a fresh RSA-4096 key for everybody …');
+  const bar = progressLine(o);
   const network = await LocalNetwork.start({
     main: fileURLToPath(new URL('./main.js', import.meta.url)),
     dir: a.get('dir') ?? null,
     relays,
     port,
+    onKeys: (made, wanted) => {
+      if (json) return;
+      bar.show(`           ${made} of ${wanted} keys`);
+      if (made === wanted) {
+        bar.done();
+        story.say(`starting a coordinator and ${relays} relays, each a process of its own`);
+      }
+    },
     onEvent: (from, event) => {
       if (json) jsonLine({ ...event, event: event.event, from });
     },

@@ -1,16 +1,22 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { addressFromText } from '../../identity/index.js';
+import { createWalletFile } from '../../identity/node/index.js';
+import { toHex } from '../../wire/index.js';
 import { Child, type ChildEvent } from './child.js';
 
 /** Host the coordinator is known by. Reference nodes refuse 127.0.0.1 as a seed (docs/protocol/09 §14.1). */
 export const COORDINATOR_HOST = '127.0.0.2';
 /** Host of everything that dials: connections on loopback leave from 127.0.0.1. */
 export const RELAY_HOST = '127.0.0.1';
-/** A process that makes a 4096-bit key first may take this long on a busy machine. */
+/** A process whose wallet is there is up within a second; a busy machine gets its time. */
 const startMs = 60_000;
+/** Names of the two clients of the story. */
+export const CLIENT_NAMES = ['A', 'B'] as const;
 
 export interface NetworkOptions {
   /** The `starling` entry file. */
@@ -21,6 +27,8 @@ export interface NetworkOptions {
   /** First port; the coordinator takes it, relays two each behind it. 0 = any free ones. */
   readonly port: number;
   readonly onEvent: (from: string, event: ChildEvent) => void;
+  /** How many of the keys are made: they take most of the time of a start. */
+  readonly onKeys?: (made: number, wanted: number) => void;
 }
 
 /** Where one relay of the network is. */
@@ -54,7 +62,8 @@ export class LocalNetwork {
     const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'starling-devnet-')));
     await mkdir(dir, { recursive: true, mode: 0o700 });
     const passwordFile = join(dir, 'password');
-    await ensurePassword(passwordFile);
+    const password = await ensurePassword(passwordFile);
+    await ensureWallets(dir, password, options);
     const network = new LocalNetwork(options, dir, passwordFile, options.dir === null);
     try {
       await network.#start();
@@ -102,7 +111,18 @@ export class LocalNetwork {
     }
     this.coordinatorAddress = String((await up).address);
     await Promise.all(relays);
+    // Found by whoever asks the ledger's side: before that a client would look in vain.
+    for (const r of this.relays) await this.#listed(r);
     this.relays.sort((a, b) => a.child.name.localeCompare(b.child.name));
+  }
+
+  #listed(relay: RelayPlace): Promise<ChildEvent> {
+    const known = toHex(addressFromText(relay.address));
+    return this.coordinator!.waitFor(
+      `listing of ${relay.child.name}`,
+      startMs,
+      (e) => e.event === 'relay-listed' && e.address === known,
+    );
   }
 
   #files(name: string): string[] {
@@ -152,12 +172,30 @@ function started(child: Child): Promise<ChildEvent> {
 }
 
 /** The local network's password: random, readable by this user alone, kept as long as the folder. */
-async function ensurePassword(file: string): Promise<void> {
+async function ensurePassword(file: string): Promise<string> {
   try {
-    await readFile(file);
+    return await readFile(file, 'utf8');
   } catch {
-    await writeFile(file, randomBytes(24).toString('base64url'), { mode: 0o600 });
+    const password = randomBytes(24).toString('base64url');
+    await writeFile(file, password, { mode: 0o600 });
+    return password;
   }
+}
+
+/** Fresh keys for everybody, several at a time off the main thread, before anything else competes for the cores. */
+async function ensureWallets(dir: string, password: string, options: NetworkOptions): Promise<void> {
+  const names = ['coordinator', ...CLIENT_NAMES];
+  for (let i = 1; i <= options.relays; i++) names.push(`relay-${i}`);
+  const missing = names.filter((n) => !existsSync(join(dir, `${n}.wal`)));
+  let made = 0;
+  options.onKeys?.(made, missing.length);
+  await Promise.all(
+    missing.map(async (name) => {
+      const wallet = await createWalletFile(join(dir, `${name}.wal`), password);
+      wallet.wipe();
+      options.onKeys?.(++made, missing.length);
+    }),
+  );
 }
 
 /** A port nobody listens on right now. */

@@ -1,6 +1,6 @@
 import { type Output, paint } from '../terminal.js';
 import type { Child, ChildEvent } from './child.js';
-import type { LocalNetwork } from './network.js';
+import { CLIENT_NAMES, type LocalNetwork } from './network.js';
 
 /** Steps of the discovery lifecycle as a person reads them (docs/protocol/08 §4). */
 const STAGES: Readonly<Record<number, string>> = {
@@ -123,8 +123,7 @@ export async function tellLifecycle(network: LocalNetwork, story: Story): Promis
   story.say(`coordinator ${network.coordinatorAddress} at ${network.coordinatorAt}`);
   for (const r of network.relays) story.say(`${r.child.name} ${r.address} at ${r.tcp}, ${r.ws}`);
   story.say('starting two clients, each a process with a fresh key; they know the relays and nothing else');
-  const a = network.client('A');
-  const b = network.client('B');
+  const [a, b] = CLIENT_NAMES.map((n) => network.client(n)) as [Child, Child];
   a.on((e) => e.event === 'stage' && story.stage('A', e));
   b.on((e) => e.event === 'stage' && story.stage('B', e));
   b.on((e) => {

@@ -2,17 +2,16 @@ import { statSync } from 'node:fs';
 import { type FlagSpec, parseArgs, renderHelp } from '../args.js';
 import { Exit, usageError } from '../exit.js';
 import { type Output, processOutput } from '../terminal.js';
+import { ENGINE_NAMES } from './engine.js';
 import { FAMILIES } from './families.js';
 import { runSession } from './family-sessions.js';
 import { folderContext, loadFolder, VectorFileError } from './load.js';
 import { jsonReport, renderReport } from './report.js';
 import { runFiles, tally } from './run.js';
 
-const ENGINES = ['auto', 'native', 'wasm-scalar', 'webcrypto', 'forge'] as const;
-
 const FLAGS: readonly FlagSpec[] = [
   { name: 'filter', short: 'f', value: 'TEXT', help: 'only cases whose family/name or file contains TEXT' },
-  { name: 'engine', short: 'e', value: 'NAME', help: `RSA verify engine: ${ENGINES.join(', ')}` },
+  { name: 'engine', short: 'e', value: 'NAME', help: `RSA verify engine: ${ENGINE_NAMES.join(', ')}` },
   { name: 'json', help: 'one JSON object instead of the table' },
 ];
 
@@ -37,8 +36,8 @@ export async function run(args: readonly string[], o: Output = processOutput()):
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw usageError(`${folder} is not a folder`);
   const engine = a.get('engine');
-  if (engine !== undefined && !(ENGINES as readonly string[]).includes(engine))
-    throw usageError(`unknown engine ${engine}`, `engines: ${ENGINES.join(', ')}`);
+  if (engine !== undefined && !(ENGINE_NAMES as readonly string[]).includes(engine))
+    throw usageError(`unknown engine ${engine}`, `engines: ${ENGINE_NAMES.join(', ')}`);
 
   let files: ReturnType<typeof loadFolder>;
   try {

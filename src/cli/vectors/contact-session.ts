@@ -42,7 +42,8 @@ import {
   type VectorCase,
   type VectorContext,
 } from './case.js';
-import { vectorEngine, walletKey } from './family-07-streaming.js';
+import { vectorEngine } from './engine.js';
+import { walletKey } from './family-07-streaming.js';
 import { bytes, int, list, objects, text } from './ledger-fields.js';
 
 /**

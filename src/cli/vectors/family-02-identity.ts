@@ -21,7 +21,6 @@ import {
   chachaLegacyDecryptSelfContained,
   chachaLegacyNonce,
   createSigner,
-  createVerifyEngine,
   decodeExtendedAddress,
   decodeWalletFile,
   decryptWithPassword,
@@ -43,8 +42,6 @@ import {
   sectorPrefix,
   sha512,
   truncate,
-  type VerifyEngine,
-  type VerifyEngineName,
   Wallet,
   WalletError,
   walletPasswordMatches,
@@ -61,6 +58,7 @@ import {
   type VectorCase,
   type VectorContext,
 } from './case.js';
+import { vectorEngine } from './engine.js';
 
 const FILE = '02-identity.json';
 const WALLETS = 'wallets.json';
@@ -177,21 +175,8 @@ function privateKey(c: VectorCase, ctx: VectorContext): Uint8Array {
   return bytes(ctx.find(WALLETS, text(c.in, 'wallet')).in, 'privateKey');
 }
 
-const engines = new Map<string, Promise<VerifyEngine>>();
-
-/** The engine a run asks for, made once: every signature verdict goes through it. */
-function engineOf(ctx: VectorContext): Promise<VerifyEngine> {
-  const name = (ctx.engine ?? 'auto') as VerifyEngineName | 'auto';
-  let engine = engines.get(name);
-  if (engine === undefined) {
-    engine = createVerifyEngine(name);
-    engines.set(name, engine);
-  }
-  return engine;
-}
-
 async function signature(c: VectorCase, group: string, ctx: VectorContext): Promise<Answer> {
-  const engine = await engineOf(ctx);
+  const engine = await vectorEngine(ctx);
   const message = bytes(c.in, 'message');
   if (group === 'signature/verify') {
     // Absent and empty fail alike.

@@ -44,12 +44,12 @@ import {
   toHex,
 } from '../../wire/index.js';
 import type { Answer, Family, Json, JsonObject, Outcome, VectorCase, VectorContext } from './case.js';
+import { vectorEngine } from './engine.js';
 import { generateCase, storeCase } from './family-05-store.js';
 import { big, bytes, bytesOrNull, int, list, text } from './ledger-fields.js';
 import {
   addressJson,
   attempt,
-  engineOf,
   networkOf,
   ownTypeOf,
   powKnowledgeOf,
@@ -197,7 +197,7 @@ async function keepAliveProblem(
 ): Promise<string | null> {
   if (key === null) return 'no key';
   const claim = { network: networkOf(o), ownType: ownTypeOf(o), pow: powKnowledgeOf(o) };
-  return verifyKeepAlive(ka, key, claim, await engineOf(ctx));
+  return verifyKeepAlive(ka, key, claim, await vectorEngine(ctx));
 }
 
 async function signed(
@@ -410,7 +410,7 @@ async function presenceVerify(c: VectorCase, ctx: VectorContext): Promise<Answer
   const o = c.in;
   const p: DecodedPresence = decodePresence(bytes(o, 'presence'));
   const claim = { network: NETWORKS.main, ownType: ownTypeOf(o), pow: powKnowledgeOf(o) };
-  const verified = await verifyPresence(p, int(o, 'networkTime'), claim, await engineOf(ctx));
+  const verified = await verifyPresence(p, int(o, 'networkTime'), claim, await vectorEngine(ctx));
   const problem = reasons(verified.problem, verified.dropped);
   const before = p.addresses.length + p.malformed.length;
   // A refused packet is left as it came; a valid one goes on with the survivors.

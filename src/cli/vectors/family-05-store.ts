@@ -39,8 +39,9 @@ import {
   type VectorCase,
   type VectorContext,
 } from './case.js';
+import { vectorEngine } from './engine.js';
 import { bytes, bytesOrNull, int, objects, text } from './ledger-fields.js';
-import { engineOf, presenceJson, signerOf, walletAddresses } from './presence-json.js';
+import { presenceJson, signerOf, walletAddresses } from './presence-json.js';
 
 interface Sent {
   readonly code: number;
@@ -105,7 +106,7 @@ class StoreNode {
   }
 
   static async create(ctx: VectorContext): Promise<StoreNode> {
-    const engine = await engineOf(ctx);
+    const engine = await vectorEngine(ctx);
     const make = (now: () => number, store: MemoryPresenceStore): PresenceService =>
       new PresenceService({ store, network: NETWORKS.main, ownType: 'R', engine, now });
     return new StoreNode(make, walletAddresses(ctx));
@@ -407,7 +408,7 @@ const port = NETWORKS.main.relayPort;
 /** README §4.3: one node, its own keep-alives step by step. */
 export async function generateCase(c: VectorCase, ctx: VectorContext): Promise<Answer> {
   const signer = await signerOf(ctx, 'w0');
-  const engine = await engineOf(ctx);
+  const engine = await vectorEngine(ctx);
   const endpoint = (ip: string): string => (ip === '' ? '' : `${ip}:${port}`);
   let now = 0;
   const type = text(c.in, 'type') as PresenceType;

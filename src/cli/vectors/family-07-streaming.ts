@@ -1,4 +1,4 @@
-import { addressFromKey, createSigner, createVerifyEngine, type VerifyEngine } from '../../identity/index.js';
+import { addressFromKey, createSigner } from '../../identity/index.js';
 import {
   type AcceptAdd2,
   checksumInput,
@@ -32,24 +32,12 @@ import {
 } from '../../messages/index.js';
 import { Code, fromHex, toHex } from '../../wire/index.js';
 import type { Answer, Family, Json, JsonObject, VectorCase, VectorContext } from './case.js';
+import { vectorEngine } from './engine.js';
 import { big, bytes, bytesOrNull, int, text, texts } from './ledger-fields.js';
 
 const WALLETS = 'streaming-wallets.json';
 const hexOrNull = (b: Uint8Array | null): string | null => (b === null ? null : toHex(b));
 const out = (o: JsonObject): Answer => ({ out: o });
-
-const engines = new Map<string, Promise<VerifyEngine>>();
-
-/** The verify engine the run asks for, made once per name. */
-export function vectorEngine(ctx: VectorContext): Promise<VerifyEngine> {
-  const name = ctx.engine ?? 'auto';
-  let e = engines.get(name);
-  if (e === undefined) {
-    e = createVerifyEngine(name as Parameters<typeof createVerifyEngine>[0]);
-    engines.set(name, e);
-  }
-  return e;
-}
 
 /** Private key blob of a wallet of `streaming-wallets.json`. */
 export function walletKey(ctx: VectorContext, name: string): Uint8Array {

@@ -1,11 +1,4 @@
-import {
-  addressFromKey,
-  createVerifyEngine,
-  isRsaPublicKey,
-  parseAddress,
-  sha512,
-  type VerifyEngine,
-} from '../../identity/index.js';
+import { addressFromKey, isRsaPublicKey, parseAddress, sha512 } from '../../identity/index.js';
 import {
   type BlockHeader,
   type BlockSignature,
@@ -35,6 +28,7 @@ import {
 } from '../../presence/index.js';
 import { CuckooFilter, fromHex, NETWORKS, toHex } from '../../wire/index.js';
 import type { Answer, Family, JsonObject, Outcome, VectorCase, VectorContext } from './case.js';
+import { vectorEngine } from './engine.js';
 import { big, bytes, bytesOrNull, int, objects, text, texts } from './ledger-fields.js';
 import { balanceCase, messageCase, pitMessages } from './ledger-messages.js';
 
@@ -128,18 +122,6 @@ function signatureOf(q: JsonObject, ctx: VectorContext): BlockSignature {
   };
 }
 
-const engines = new Map<string, Promise<VerifyEngine>>();
-
-function engineOf(ctx: VectorContext): Promise<VerifyEngine> {
-  const name = ctx.engine ?? 'auto';
-  let e = engines.get(name);
-  if (e === undefined) {
-    e = createVerifyEngine(name as Parameters<typeof createVerifyEngine>[0]);
-    engines.set(name, e);
-  }
-  return e;
-}
-
 /** The case spells out every part of each signature inside its question; ours must give the same parts. */
 async function wrongPart(
   q: JsonObject,
@@ -159,7 +141,7 @@ async function wrongPart(
   for (const [key, value] of ours) if (value !== text(q, key)) return `signatures.${key}`;
   if (!isRsaPublicKey(pow.signingPublicKey) || s.rsa === null) return null;
   const item = { key: pow.signingPublicKey, message: signedByPowKey(header.checksum, pow), signature: s.rsa };
-  return (await (await engineOf(ctx)).verify([item]))[0] === true ? null : 'signatures.rsaSignature';
+  return (await (await vectorEngine(ctx)).verify([item]))[0] === true ? null : 'signatures.rsaSignature';
 }
 
 async function signedCase(c: VectorCase, ctx: VectorContext): Promise<Answer | Outcome> {

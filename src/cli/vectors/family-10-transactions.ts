@@ -1,4 +1,4 @@
-import { addressFromKey, addressText, createVerifyEngine, type VerifyEngine } from '../../identity/index.js';
+import { addressFromKey, addressText } from '../../identity/index.js';
 import {
   decodeTransaction,
   encodeTransaction,
@@ -25,6 +25,7 @@ import {
   toHex,
 } from '../../wire/index.js';
 import type { Answer, Family, JsonObject, VectorCase, VectorContext } from './case.js';
+import { vectorEngine } from './engine.js';
 import { big, bytes, bytesOrNull, int, objects, text } from './ledger-fields.js';
 
 const hexOrNull = (b: Uint8Array | null): string | null => (b === null ? null : toHex(b));
@@ -49,18 +50,6 @@ function transactionOf(q: JsonObject): Transaction {
   };
 }
 
-const engines = new Map<string, Promise<VerifyEngine>>();
-
-function engineOf(ctx: VectorContext): Promise<VerifyEngine> {
-  const name = ctx.engine ?? 'auto';
-  let e = engines.get(name);
-  if (e === undefined) {
-    e = createVerifyEngine(name as Parameters<typeof createVerifyEngine>[0]);
-    engines.set(name, e);
-  }
-  return e;
-}
-
 /** The key that belongs to a sender given as address only: known from the wallet that signs. */
 function keyOfSigner(q: JsonObject, t: Transaction, ctx: VectorContext): Uint8Array | null {
   if (typeof q.signWith !== 'string' || t.sender === null) return null;
@@ -78,7 +67,7 @@ async function transactionCase(c: VectorCase, ctx: VectorContext): Promise<Answe
   const verified =
     key === null || t.signature === null
       ? null
-      : (await (await engineOf(ctx)).verify([{ key, message: checksum, signature: t.signature }]))[0]!;
+      : (await (await vectorEngine(ctx)).verify([{ key, message: checksum, signature: t.signature }]))[0]!;
   return {
     out: {
       wire: toHex(wire),

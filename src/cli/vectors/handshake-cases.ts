@@ -4,9 +4,7 @@ import {
   addressText,
   addressWithChecksum,
   createSigner,
-  createVerifyEngine,
   type Signer,
-  type VerifyEngine,
 } from '../../identity/index.js';
 import type { BlockTip, SelfInfo } from '../../link/index.js';
 import {
@@ -39,6 +37,7 @@ import {
 } from '../../wire/index.js';
 import type { Answer, Json, JsonObject, Outcome, VectorCase, VectorContext } from './case.js';
 import { compareOut } from './case.js';
+import { vectorEngine } from './engine.js';
 import { attempt, bytes, int, num, object, text } from './wire-fields.js';
 
 const signers = new Map<string, Promise<Signer>>();
@@ -51,18 +50,6 @@ export function signerOf(ctx: VectorContext, wallet: string): Promise<Signer> {
   const made = createSigner(fromHex(key));
   signers.set(key, made);
   return made;
-}
-
-const engines = new Map<string, Promise<VerifyEngine>>();
-
-function engineOf(ctx: VectorContext): Promise<VerifyEngine> {
-  const name = ctx.engine ?? 'auto';
-  let engine = engines.get(name);
-  if (engine === undefined) {
-    engine = createVerifyEngine(name as Parameters<typeof createVerifyEngine>[0]);
-    engines.set(name, engine);
-  }
-  return engine;
 }
 
 /** Nobody leaves while a case is computed. */
@@ -265,7 +252,7 @@ export async function helloServer(c: VectorCase, ctx: VectorContext): Promise<An
   const context: HelloContext = {
     network: NETWORKS.main,
     observedIp,
-    engine: await engineOf(ctx),
+    engine: await vectorEngine(ctx),
     policy: policyOf(c) ?? {},
     ownEndpoint: endpointText(self.publicEndpoint()),
   };
@@ -345,7 +332,7 @@ export async function helloDataClient(c: VectorCase, ctx: VectorContext): Promis
   const verdict = await judgeHelloData(payload, {
     network: NETWORKS.main,
     observedIp: text(c.in, 'observedIp'),
-    engine: await engineOf(ctx),
+    engine: await vectorEngine(ctx),
     challenge: num(c.in, 'ownChallenge'),
     policy: { expectedWallet: typeof expected === 'string' ? addressFromText(expected) : null },
   });

@@ -1,10 +1,4 @@
-import {
-  addressText,
-  createSigner,
-  createVerifyEngine,
-  type Signer,
-  type VerifyEngine,
-} from '../../identity/index.js';
+import { addressText, createSigner, type Signer } from '../../identity/index.js';
 import {
   type DroppedAddress,
   difficultyFromText,
@@ -27,19 +21,6 @@ import { bytes, int, text } from './ledger-fields.js';
 
 /** Names of the wallets that presence cases refer to (test/vectors/README.md §2). */
 export const WALLET_NAMES: readonly string[] = ['w0', 'w1', 'w2', 'w3', 'w4', 'w5'];
-
-const engines = new Map<string, Promise<VerifyEngine>>();
-
-/** The verify engine the run asks for. */
-export function engineOf(ctx: VectorContext): Promise<VerifyEngine> {
-  const name = ctx.engine ?? 'auto';
-  let e = engines.get(name);
-  if (e === undefined) {
-    e = createVerifyEngine(name as Parameters<typeof createVerifyEngine>[0]);
-    engines.set(name, e);
-  }
-  return e;
-}
 
 const signers = new Map<string, Promise<Signer>>();
 

@@ -5,6 +5,8 @@ import { bytesEqual } from '../wire/index.js';
 export const peerEntriesMax = 2000;
 /** Seconds between two attempts at one host: spreads a node's dials over its candidates. */
 export const peerRetrySeconds = 30;
+/** The same while nobody is connected: a node without any ledger peer must not sit out the half minute. */
+export const peerRetryAloneSeconds = 5;
 /** Entries below which the file is not worth overwriting: a node that lost everybody keeps its old list. */
 export const peerFileEntriesMin = 2;
 
@@ -81,9 +83,8 @@ export class PeerStorage {
    * connected the one that worked last is tried first, afterwards any at random.
    */
   pick(nowSeconds: number, skip: (entry: PeerEntry) => boolean): PeerEntry | null {
-    const free = this.#entries.filter(
-      (e) => nowSeconds - e.lastConnectAttempt > peerRetrySeconds && !skip(e),
-    );
+    const pause = this.#connectedOnce ? peerRetrySeconds : peerRetryAloneSeconds;
+    const free = this.#entries.filter((e) => nowSeconds - e.lastConnectAttempt > pause && !skip(e));
     if (free.length === 0) return null;
     let choice = free[Math.floor(this.random() * free.length)]!;
     if (!this.#connectedOnce)

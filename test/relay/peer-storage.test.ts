@@ -103,8 +103,17 @@ describe('03 §5.6 pick', () => {
     const s = storage();
     s.add('a:1', null, 1);
     expect(s.pick(1_000, any)?.host).toBe('a:1');
+    s.connected('a:1', 1_001);
     expect(s.pick(1_030, any)).toBeNull();
     expect(s.pick(1_031, any)?.host).toBe('a:1');
+  });
+
+  it('while nobody is connected not within 5 s: who is alone does not wait half a minute', () => {
+    const s = storage();
+    s.add('a:1', null, 1);
+    expect(s.pick(1_000, any)?.host).toBe('a:1');
+    expect(s.pick(1_005, any)).toBeNull();
+    expect(s.pick(1_006, any)?.host).toBe('a:1');
   });
 
   it('skips what the caller excludes, without stamping it', async () => {
@@ -175,7 +184,7 @@ describe('03 §5.6 file', () => {
   it('the attempt in the file still counts after a restart', async () => {
     const s = storage();
     s.load(`10.0.0.1:1;${addressText(await w(0))};5;1000;7;8\n`);
-    expect(s.pick(1_030, any)).toBeNull();
-    expect(s.pick(1_031, any)?.host).toBe('10.0.0.1:1');
+    expect(s.pick(1_005, any)).toBeNull();
+    expect(s.pick(1_006, any)?.host).toBe('10.0.0.1:1');
   });
 });

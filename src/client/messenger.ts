@@ -1,5 +1,4 @@
-import type { Clock } from '../clock/index.js';
-import { addressText, type Signer, type VerifyEngine } from '../identity/index.js';
+import { addressText } from '../identity/index.js';
 import {
   acceptContact,
   agreementSource,
@@ -34,13 +33,14 @@ import {
   spixi,
 } from '../messages/index.js';
 import { Code, fromHex, toHex } from '../wire/index.js';
+import { advanced, viewOf, visiblePart } from './contact-view.js';
 import { type ChatRecord, Conversation, loadConversations } from './conversation.js';
-import type { ChatMessage, ClientEvents, ContactView, DeliveryState, Emitter } from './events.js';
-import type { PresenceBook, PresenceChange } from './presence-book.js';
+import type { ChatMessage, ContactView, DeliveryState } from './events.js';
+import type { MessengerOptions } from './messenger-options.js';
+import type { PresenceChange } from './presence-book.js';
 import type { RelayConnection } from './relay-connection.js';
-import type { Router } from './router.js';
-import type { ClientStorage, StorageChange } from './storage.js';
-import { ClientError, type ClientLimits } from './types.js';
+import type { StorageChange } from './storage.js';
+import { ClientError } from './types.js';
 
 /** Messages of one sender that wait for their turn; each may cost an RSA operation. */
 const pendingPerSenderMax = 2_000;
@@ -50,24 +50,6 @@ const strangersMax = 200;
 const quietSeconds = 150;
 /** First transmissions remembered per contact, to tell how long a confirmation took. */
 const sentTimesMax = 4_096;
-
-export interface MessengerOptions {
-  readonly signer: Signer;
-  readonly engine: VerifyEngine;
-  readonly storage: ClientStorage;
-  readonly clock: Clock;
-  readonly limits: ClientLimits;
-  readonly book: PresenceBook;
-  readonly router: Router;
-  readonly events: Emitter<ClientEvents>;
-  readonly nick: string;
-  readonly autoAccept: boolean;
-  readonly allowRequests: boolean;
-  readonly readReceipts: boolean;
-  networkSeconds(): number;
-  /** The list of contacts changed: event subscriptions must follow. */
-  onContacts(): void;
-}
 
 /** A turn in the making: nothing of it counts before it is stored. */
 interface Draft {
@@ -116,18 +98,7 @@ export class Messenger {
   }
 
   #view(c: Conversation): ContactView {
-    const { book } = this.#o;
-    const s = c.contact;
-    return {
-      address: c.text,
-      nick: s?.nick ?? null,
-      approved: s?.approved ?? false,
-      requested: s !== null && !s.approved && s.handshakeStatus === 1,
-      established: s !== null && isEstablished(s),
-      online: book.isOnline(c.wallet),
-      lastSeen: book.lastSeen(c.wallet),
-      unconfirmed: c.queue.entries.filter((e) => e.message.spixiType === Spixi.chat).length,
-    };
+    return viewOf(c, this.#o.book);
   }
 
   history(address: Uint8Array): ChatMessage[] {
@@ -282,8 +253,8 @@ export class Messenger {
     const before = c.contact;
     await this.#apply(c, outcome.contact, outcome.effects, connection);
     const now = c.contact;
-    const visible = (x: typeof now): string => `${x?.nick} ${x?.approved} ${x?.handshakeStatus}`;
-    if (now !== null && visible(before) !== visible(now)) this.#o.events.emit('contact', this.#view(c));
+    if (now !== null && visiblePart(before) !== visiblePart(now))
+      this.#o.events.emit('contact', this.#view(c));
     this.wake(c);
   }
 
@@ -404,11 +375,10 @@ export class Messenger {
 
   /** Moves a sent text forward, never back. */
   #mark(c: Conversation, idBytes: Uint8Array, state: DeliveryState, draft: Draft, tell: () => void): void {
-    const order: readonly DeliveryState[] = ['queued', 'sent', 'delivered', 'read'];
     const id = toHex(idBytes);
     const pending = draft.records.findLastIndex((r) => !r.in && r.id === id);
     const record = pending >= 0 ? draft.records[pending]! : c.chatOf('out', id);
-    if (record === null || order.indexOf(record.state) >= order.indexOf(state)) return;
+    if (record === null || !advanced(record.state, state)) return;
     draft.records.push({ ...record, state });
     draft.after.push(tell);
   }

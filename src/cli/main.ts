@@ -75,6 +75,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
   return (await COMMANDS[name]!.load()).run([...rest]);
 }
 
+// A script that starts services as its children gives them a pipe and this variable: when it dies, in whatever
+// way, they end in order instead of running on as orphans.
+if (process.env.STARLING_STOP_WITH_STDIN === '1')
+  process.stdin.resume().on('end', () => process.kill(process.pid, 'SIGTERM'));
+
 // A reader that goes away (`| head`) is no error of ours.
 process.stdout.on('error', (e: NodeJS.ErrnoException) => {
   if (e.code === 'EPIPE') process.exit(Exit.ok);

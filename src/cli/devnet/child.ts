@@ -32,7 +32,13 @@ export class Child {
     main: string,
     args: readonly string[],
   ) {
-    this.#process = spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#process = spawn(process.execPath, [main, ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // A group of its own: Ctrl-C reaches us alone, and we end the network in order. Should we die without a
+      // word, the closed pipe ends the child.
+      detached: true,
+      env: { ...process.env, STARLING_STOP_WITH_STDIN: '1' },
+    });
     createInterface({ input: this.#process.stdout! }).on('line', (line) => this.#line(line));
     createInterface({ input: this.#process.stderr! }).on('line', (line) => {
       this.#stderr.push(line);

@@ -191,7 +191,7 @@ describe('03 §5.3 network clock', () => {
       seeds: Object.keys(ledgers).map((ip) => ({ host: `${ip}:10234`, wallet: null })),
       dial: dialling(ledgers, systemClock),
     });
-    await until('connected', () => r.status().ledgerPeers === ahead.length);
+    await until('connected', () => r.status().ledgerPeers === ahead.length, 12_000);
     return { r, ledgers };
   }
 
@@ -200,7 +200,7 @@ describe('03 §5.3 network clock', () => {
     expect(r.status().timeDifferenceSeconds).toBe(0);
     ledgers['10.8.0.3'] = { wallet: 'w3', sees: OWN, ahead: 1, links: [] };
     r.addLedgerPeer('10.8.0.3:10234');
-    await until('three', () => r.status().ledgerPeers === 3);
+    await until('three', () => r.status().ledgerPeers === 3, 12_000);
     expect(Math.abs(r.status().timeDifferenceSeconds + 12)).toBeLessThanOrEqual(1);
     for (const l of Object.values(ledgers)) l.links[0]!.link.destroy();
     await until('lost', () => r.status().ledgerPeers === 0);
@@ -233,10 +233,14 @@ describe('03 §5.2 and §5.4 own address by the peers’ word', () => {
     });
     const ledger = ledgers['10.8.0.1']!;
     const known = r.status().endpoint;
-    await until('accepted', () => {
-      clock.advance(50);
-      return r.status().ledgerPeers === 1;
-    });
+    await until(
+      'accepted',
+      () => {
+        clock.advance(20);
+        return r.status().ledgerPeers === 1;
+      },
+      15_000,
+    );
     expect([known, ledger.links[0]!.closed?.byeCode]).toEqual(['', Bye.incorrectIp]);
     expect(r.status().endpoint).toBe(`10.9.9.1:${r.port}`);
     const claims = (): string[] =>
@@ -262,21 +266,33 @@ describe('03 §5.2 and §5.4 own address by the peers’ word', () => {
       seeds: [{ host: '10.8.0.1:10234', wallet: null }],
       dial: dialling(ledgers, clock),
     });
-    await until('first address', () => {
-      clock.advance(50);
-      return r.status().ledgerPeers === 1;
-    });
+    await until(
+      'first address',
+      () => {
+        clock.advance(20);
+        return r.status().ledgerPeers === 1;
+      },
+      15_000,
+    );
     expect(r.status().endpoint).toBe(`10.9.9.1:${r.port}`);
     r.addLedgerPeer('10.8.0.2:10234');
-    await until('one voice', () => {
-      clock.advance(50);
-      return ledgers['10.8.0.2']!.links.some((l) => l.closed !== null);
-    });
+    await until(
+      'one voice',
+      () => {
+        clock.advance(20);
+        return ledgers['10.8.0.2']!.links.some((l) => l.closed !== null);
+      },
+      15_000,
+    );
     expect(r.status().endpoint).toBe(`10.9.9.1:${r.port}`);
     r.addLedgerPeer('10.8.0.3:10234');
-    await until('corrected', () => {
-      clock.advance(50);
-      return r.status().endpoint === `10.9.9.2:${r.port}`;
-    });
+    await until(
+      'corrected',
+      () => {
+        clock.advance(20);
+        return r.status().endpoint === `10.9.9.2:${r.port}`;
+      },
+      15_000,
+    );
   });
 });

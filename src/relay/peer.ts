@@ -36,7 +36,8 @@ export class RelayPeer {
     readonly link: Link,
     readonly role: PeerRole,
     limits: RelayLimits,
-    nowMs: number,
+    /** When its handshake was complete, by the clock of the relay. */
+    readonly openedMs: number,
     /** `host:port` it was dialled at, which may be a name; null when it dialled us. */
     readonly dialledHost: string | null = null,
   ) {
@@ -49,13 +50,13 @@ export class RelayPeer {
     this.sourceAddress = info.observedIp;
     this.height = info.lastBlock?.number ?? 0;
     this.subscriptions = new Subscriptions();
-    this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestsBurst, nowMs);
+    this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestsBurst, openedMs);
     this.messages = new TokenBucket(
       info.verified === 'none' ? limits.unprovenMessagesPerSecond : limits.messagesPerSecond,
       limits.messagesBurst,
-      nowMs,
+      openedMs,
     );
-    this.transactions = new TokenBucket(limits.transactionsPerSecond, limits.transactionsBurst, nowMs);
+    this.transactions = new TokenBucket(limits.transactionsPerSecond, limits.transactionsBurst, openedMs);
   }
 
   /** Takes over limits that an operator changed. */

@@ -92,13 +92,20 @@ export class PresenceHandlers {
   /**
    * 07 §9.1 (c): a keep-alive of the connection's own wallet, newer than every entry known for it, proves the
    * key. It must name this relay, or come while nobody else holds a session of the wallet: otherwise somebody
-   * could carry the owner's fresh keep-alive from one relay to another and be taken for the owner there.
+   * could carry the owner's fresh keep-alive from one relay to another and be taken for the owner there. Where
+   * nothing is known of the wallet, no entry shows a keep-alive to be a recorded one: there it must be no older
+   * than the connection, and the hello must have been verified.
    */
   #maybeProve(peer: RelayPeer, claim: Claim, newestBefore: number): void {
-    const { sessions, endpoint } = this.ctx;
+    const { sessions, endpoint, clock } = this.ctx;
     if (!peer.isOpen || !bytesEqual(claim.wallet, peer.info.address)) return;
-    if (newestBefore === 0 || claim.timestamp <= newestBefore) return;
+    if (claim.timestamp <= newestBefore) return;
     const here = claim.hostname === endpoint.text;
+    if (newestBefore === 0) {
+      const openSeconds = Math.ceil((clock.nowMs() - peer.openedMs) / 1000);
+      if (!here || peer.info.verified === 'none') return;
+      if (claim.timestamp < this.ctx.networkSeconds() - openSeconds) return;
+    }
     const alone = sessions.receivers(peer.walletKey).every((r) => r.id === peer.id);
     const sameDevice = bytesEqual(claim.device, peer.info.deviceId);
     if (!here && !(alone && sameDevice)) return;
@@ -110,12 +117,16 @@ export class PresenceHandlers {
   presence(peer: RelayPeer, payload: Uint8Array): Promise<void> {
     const bytes = payload.slice();
     return this.#bounded(peer, 'presences', async () => {
+      const newestBefore = this.#newest(peer.info.address);
       const outcome = await this.ctx.presences.receivePresence(bytes);
       if (outcome.kind !== 'changed') return;
       const { wallet, addresses } = outcome.presence;
       for (const a of addresses) {
         const ka = keepAliveOf(wallet, a);
-        this.gossip.changed({ ...ka, bytes: encodeKeepAlive(ka) }, peer, true);
+        const claim: Claim = { ...ka, bytes: encodeKeepAlive(ka) };
+        // The endpoints of a presence are signed keep-alives; the first one of a client comes in its presence.
+        this.#maybeProve(peer, claim, newestBefore);
+        this.gossip.changed(claim, peer, true);
       }
     });
   }

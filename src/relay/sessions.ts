@@ -1,3 +1,5 @@
+import { bytesKey } from '../wire/index.js';
+
 /** How a connection showed that it holds the key of the wallet it claims (docs/protocol/07 §9.1). */
 export type Proof =
   /** Not at all: it may look things up, but is no session of the wallet. */
@@ -12,10 +14,14 @@ export interface SessionPeer {
   readonly id: number;
   /** Source address as seen by this relay, without the port. */
   readonly sourceAddress: string;
+  /** `verified`: how its hello was found, before anything else it delivered. */
+  readonly info: { readonly deviceId: Uint8Array; readonly verified: 'none' | 'signature' | 'proven' };
 }
 
 interface Entry<P> {
   readonly peer: P;
+  /** Equal for connections of one device from one source address; a peer without device id is its own. */
+  readonly device: string;
   proof: Proof;
   /** Order of arrival: among connections with replayable proofs the first source address counts. */
   readonly order: number;
@@ -26,8 +32,13 @@ const NOBODY: readonly never[] = [];
 /**
  * Which connections receive a wallet's messages. A connection without proof is never in the answer; one whose
  * hello signature verified is, unless a connection from another source address gave the stronger proof, or an
- * earlier one from elsewhere gave the same. Nothing a newcomer does takes a message away from a session that
- * proved the key (docs/protocol/07 §9.1, strict).
+ * earlier one from elsewhere gave the same. Nothing a newcomer without the key does takes a message away from a
+ * session that proved it (docs/protocol/07 §9.1, strict).
+ *
+ * A device gets one copy: reference clients keep two connections to their primary relay, and hand application
+ * data on as often as it arrives. Its newest connection that proved the key twice, by hello and keep-alive,
+ * receives; as long as there is none, all of them do, since a replayed hello or a keep-alive carried over from
+ * another relay may name the owner's device (07 §9.1, quirk on multiple devices).
  */
 export class SessionTable<P extends SessionPeer> {
   /** All connections that claim a wallet, by wallet key, in order of arrival. */
@@ -54,7 +65,9 @@ export class SessionTable<P extends SessionPeer> {
 
   add(key: string, peer: P, proof: Proof): void {
     const list = this.#claims.get(key) ?? [];
-    list.push({ peer, proof, order: this.#order++ });
+    const { deviceId } = peer.info;
+    const device = `${peer.sourceAddress}|${deviceId.length === 0 ? `#${peer.id}` : bytesKey(deviceId)}`;
+    list.push({ peer, device, proof, order: this.#order++ });
     this.#claims.set(key, list);
     this.#recompute(key, list);
   }
@@ -94,13 +107,15 @@ export class SessionTable<P extends SessionPeer> {
           : strong.every((s) => s.peer.sourceAddress === w.peer.sourceAddress),
       ),
     ].sort((a, b) => a.order - b.order);
-    this.#sessions -= this.#receivers.get(key)?.length ?? 0;
-    this.#sessions += admitted.length;
-    if (admitted.length === 0) this.#receivers.delete(key);
-    else
-      this.#receivers.set(
-        key,
-        admitted.map((e) => e.peer),
-      );
+    // In order of arrival, so the last one of a device stays.
+    const chosen = new Map(
+      strong.filter((e) => e.peer.info.verified !== 'none').map((e) => [e.device, e.peer.id]),
+    );
+    const receivers = admitted
+      .filter((e) => (chosen.get(e.device) ?? e.peer.id) === e.peer.id)
+      .map((e) => e.peer);
+    this.#sessions += receivers.length - (this.#receivers.get(key)?.length ?? 0);
+    if (receivers.length === 0) this.#receivers.delete(key);
+    else this.#receivers.set(key, receivers);
   }
 }

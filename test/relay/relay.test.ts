@@ -63,6 +63,29 @@ describe('stream messages', () => {
     expect(r.counters.total('ixian_relay_messages_total')).toBe(2);
   });
 
+  it('reach a device once, though it keeps two connections (07 §9)', async () => {
+    const r = await relay();
+    const here = `127.0.0.1:${r.port}`;
+    const a = await connected(r, { wallet: 'w1' });
+    const b1 = await connected(r, { wallet: 'w2' });
+    const b2 = await connected(r, { wallet: 'w2' });
+    expect(r.status().sessions).toBe(3);
+    // The first keep-alive of a wallet comes in the presence the relay asks for.
+    const ka = await keepAliveFor('w2', { hostname: here, device: Uint8Array.of(9) });
+    b1.link.send(Code.keepAlivePresence, encodeKeepAlive(ka));
+    b2.link.send(Code.keepAlivePresence, encodeKeepAlive(ka));
+    await until('asked', () => got(b1, Code.getPresence2).length === 1);
+    b1.link.send(Code.updatePresence, encodePresence(await presenceFor('w2', ka)));
+    await until('one receiver', () => r.status().sessions === 2);
+    for (const id of [1, 2, 3]) a.link.send(Code.s2data, await message('w1', 'w2', id));
+    await until('three', () => got(b1, Code.s2data).length === 3);
+    expect(got(b2, Code.s2data)).toEqual([]);
+    b1.link.destroy();
+    await until('the other one takes over', () => r.status().connections === 2);
+    a.link.send(Code.s2data, await message('w1', 'w2', 4));
+    await until('fourth', () => got(b2, Code.s2data).length === 1);
+  });
+
   it('to nobody are answered with the error that names the message', async () => {
     const r = await relay();
     const a = await connected(r, { wallet: 'w1' });
@@ -142,6 +165,23 @@ describe('proof of key (07 §9.1)', () => {
     await until('proven', () => r.status().sessions === 2);
     a.link.send(Code.s2data, await message('w1', 'w2', 2));
     await until('delivered', () => got(claimant, Code.s2data).length === 1);
+  });
+
+  it('of a wallet nothing is known of, neither an older keep-alive nor one on a forged hello is a proof', async () => {
+    const r = await relay();
+    const here = `127.0.0.1:${r.port}`;
+    const forged = await connected(r, { wallet: 'w2', forged: true });
+    const fresh = await keepAliveFor('w2', { hostname: here, timestamp: nowSeconds() });
+    forged.link.send(Code.updatePresence, encodePresence(await presenceFor('w2', fresh)));
+    await until('stored', () => r.status().presences === 2);
+    expect(r.status().sessions).toBe(0);
+    // Two verified connections of one device: both would not be receivers if one had proven the key.
+    const old = await connected(r, { wallet: 'w3' });
+    await connected(r, { wallet: 'w3' });
+    const recorded = await keepAliveFor('w3', { hostname: here, timestamp: nowSeconds() - 60 });
+    old.link.send(Code.updatePresence, encodePresence(await presenceFor('w3', recorded)));
+    await until('stored too', () => r.status().presences === 3);
+    expect(r.status().sessions).toBe(2);
   });
 
   it('a policy refuses unverifiable clients with bye 600', async () => {

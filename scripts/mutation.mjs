@@ -1,12 +1,22 @@
 // Mutation testing with Stryker, on request and not a dependency: it is fetched for the run.
 //
 //   npm run mutation                          the rules of presence and handshake
-//   npm run mutation -- src/presence/rules-time.ts [FILE …]
+//   npm run mutation -- src/presence/rules-time.ts [FILE[:FROM-TO] …]
 //
-// The report lands in reports/mutation/. What survived, and why, belongs into docs/mutation.md.
+// It mutates the last commit, in a copy outside this tree, so that work in progress neither counts nor is
+// disturbed. The report lands in reports/mutation/. What survived, and why, belongs into docs/mutation.md.
 
-import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,32 +26,57 @@ const VERSION = '9.0.1';
 const TYPESCRIPT = '5.9.3';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Which tests can notice a mutant of a room: running all of them for each mutant would take days. */
-const TESTS = {
-  presence: 'test/presence/**/*.test.ts',
-  link: 'test/link/**/*.test.ts',
-};
+/**
+ * What is mutated together, and by which tests it is to be noticed: the tests named after the rules. Others
+ * notice some mutants too, but running everything for each mutant would take days.
+ */
+const SETS = [
+  {
+    name: 'rules',
+    files: /^src\/presence\/rules-[a-z]+\.ts$/,
+    tests: ['test/presence/{rules-*,pow,gate}.test.ts', 'test/presence/service-*.test.ts'],
+    byDefault: true,
+  },
+  {
+    name: 'service',
+    files: /^src\/presence\/service\.ts$/,
+    tests: ['test/presence/service-*.test.ts'],
+    byDefault: true,
+  },
+  {
+    name: 'handshake',
+    files: /^src\/link\/handshake\.ts$/,
+    tests: ['test/link/handshake.test.ts'],
+    byDefault: true,
+  },
+  {
+    name: 'store',
+    files: /^src\/presence\/(memory-store|sector-index|wheel)\.ts$/,
+    tests: ['test/presence/store.test.ts', 'test/presence/service-*.test.ts'],
+    byDefault: false,
+  },
+];
 
-const rulesOf = (dir, pattern) =>
-  readdirSync(join(root, dir))
-    .filter((f) => pattern.test(f))
-    .map((f) => `${dir}/${f}`);
+const sources = ['src/presence', 'src/link'].flatMap((dir) =>
+  readdirSync(join(root, dir)).map((name) => `${dir}/${name}`),
+);
 
 const asked = process.argv.slice(2);
-const files =
-  asked.length > 0
-    ? asked
-    : [...rulesOf('src/presence', /^rules-.*\.ts$/), ...rulesOf('src/link', /^handshake.*\.ts$/)];
-
-/** One run per room, so that each mutant meets only the tests of its room. */
-const rooms = new Map();
-for (const f of files) {
-  const room = f.split('/')[1];
-  if (TESTS[room] === undefined) {
-    console.error(`no tests are named for ${f}; known rooms: ${Object.keys(TESTS).join(', ')}`);
+/** Set → what to mutate of it. */
+const chosen = new Map();
+if (asked.length === 0)
+  for (const set of SETS.filter((s) => s.byDefault))
+    chosen.set(
+      set,
+      sources.filter((f) => set.files.test(f)),
+    );
+for (const file of asked) {
+  const set = SETS.find((s) => s.files.test(file.replace(/:\d.*$/, '')));
+  if (set === undefined) {
+    console.error(`no tests are named for ${file}; known: ${SETS.map((s) => s.files.source).join(' ')}`);
     process.exit(2);
   }
-  rooms.set(room, [...(rooms.get(room) ?? []), f]);
+  chosen.set(set, [...(chosen.get(set) ?? []), file]);
 }
 
 function run(command, args, options) {
@@ -52,30 +87,27 @@ function run(command, args, options) {
   });
 }
 
-/** Stryker's core must find its runner and vitest beside it, so both go to a folder of their own. */
+async function must(command, args, options) {
+  const code = await run(command, args, options);
+  if (code !== 0) throw new Error(`${command} ${args[0]} ended with ${code}`);
+}
+
+/** Stryker's core must find its runner and vitest beside it, so all go to a folder of their own. */
 async function installStryker() {
   const folder = join(tmpdir(), `starling-stryker-${VERSION}`);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{"private": true, "type": "module"}\n');
-  const packages = [
-    `@stryker-mutator/core@${VERSION}`,
-    `@stryker-mutator/vitest-runner@${VERSION}`,
-    `typescript@${TYPESCRIPT}`,
-  ];
-  const code = await run(
-    'npm',
-    [
-      'install',
-      '--no-audit',
-      '--no-fund',
-      '--no-save',
-      '--legacy-peer-deps',
-      '--loglevel=error',
-      ...packages,
-    ],
-    { cwd: folder },
-  );
-  if (code !== 0) process.exit(code);
+  const done = join(folder, '.complete');
+  if (!existsSync(done)) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'package.json'), '{"private": true, "type": "module"}\n');
+    const packages = [
+      `@stryker-mutator/core@${VERSION}`,
+      `@stryker-mutator/vitest-runner@${VERSION}`,
+      `typescript@${TYPESCRIPT}`,
+    ];
+    const options = ['--no-audit', '--no-fund', '--no-save', '--legacy-peer-deps', '--loglevel=error'];
+    await must('npm', ['install', ...options, ...packages], { cwd: folder });
+    writeFileSync(done, '');
+  }
   // The runner must drive the very vitest that the tests import.
   const vitest = join(folder, 'node_modules', 'vitest');
   rmSync(vitest, { recursive: true, force: true });
@@ -83,45 +115,67 @@ async function installStryker() {
   return folder;
 }
 
-const stryker = await installStryker();
-let worst = 0;
-for (const [room, mutate] of rooms) {
-  const config = join(root, `stryker.${room}.tmp.json`);
-  const vitest = join(root, `vitest.${room}.tmp.config.ts`);
-  const text = {
+/** The last commit, built as far as tests need it. */
+async function copyOfHead(folder) {
+  await must('git', ['clone', '--quiet', '--shared', root, folder]);
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  await must(process.execPath, [join(folder, 'scripts', 'build-wasm.mjs')], { cwd: folder });
+}
+
+/** Runs Stryker over one set; its exit status. */
+async function mutateSet(stryker, folder, set, mutate) {
+  const vitest = `vitest.${set.name}.mutation.ts`;
+  const config = {
     testRunner: 'vitest',
     plugins: [join(stryker, 'node_modules/@stryker-mutator/vitest-runner/dist/src/index.js')],
-    vitest: { configFile: `vitest.${room}.tmp.config.ts` },
+    vitest: { configFile: vitest },
     mutate,
-    // Log messages and error texts are for people: a mutant there says nothing about a rule.
-    mutator: { excludedMutations: ['StringLiteral'] },
     coverageAnalysis: 'perTest',
-    concurrency: 2,
+    // A mutant that changes a delay or a queue needs the machine for itself to be told from a slow one.
+    concurrency: 1,
     timeoutMS: 20_000,
-    reporters: ['clear-text', 'json', 'html', 'progress'],
-    jsonReporter: { fileName: `reports/mutation/${room}.json` },
-    htmlReporter: { fileName: `reports/mutation/${room}.html` },
-    tempDirName: '.stryker-tmp',
-    cleanTempDir: 'always',
+    reporters: ['clear-text', 'json', 'html', 'progress-append-only'],
+    clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
+    jsonReporter: { fileName: `reports/mutation/${set.name}.json` },
+    htmlReporter: { fileName: `reports/mutation/${set.name}.html` },
+    // The folder is a copy already.
+    inPlace: true,
     // vitest does not look at types, and assembly/ is no TypeScript that a parser would know.
     disableTypeChecks: false,
-    ignorePatterns: ['dist', 'reports', 'docs', 'bench'],
+    ignorePatterns: ['dist', 'docs', 'bench', 'assembly'],
   };
-  writeFileSync(config, `${JSON.stringify(text, null, 2)}\n`);
+  const configFile = join(folder, `stryker.${set.name}.json`);
+  writeFileSync(configFile, `${JSON.stringify(config, null, 2)}\n`);
   writeFileSync(
-    vitest,
+    join(folder, vitest),
     `import { defineConfig } from 'vitest/config';
 export default defineConfig({
-  test: { include: ['${TESTS[room]}'], testTimeout: 20_000, pool: 'forks', maxWorkers: 1 },
+  test: { include: ${JSON.stringify(set.tests)}, testTimeout: 20_000, maxWorkers: 1 },
 });
 `,
   );
-  try {
-    const bin = join(stryker, 'node_modules/@stryker-mutator/core/bin/stryker.js');
-    worst ||= await run(process.execPath, [bin, 'run', config], { cwd: root });
-  } finally {
-    rmSync(config, { force: true });
-    rmSync(vitest, { force: true });
+  const bin = join(stryker, 'node_modules/@stryker-mutator/core/bin/stryker.js');
+  const code = await run(process.execPath, [bin, 'run', configFile], { cwd: folder });
+  const reports = join(folder, 'reports');
+  if (existsSync(reports)) cpSync(reports, join(root, 'reports'), { recursive: true });
+  return code;
+}
+
+const head = spawnSync('git', ['rev-parse', '--short', 'HEAD'], {
+  cwd: root,
+  encoding: 'utf8',
+}).stdout.trim();
+const temporary = mkdtempSync(join(tmpdir(), 'starling-mutation-'));
+let worst = 0;
+try {
+  const stryker = await installStryker();
+  const folder = join(temporary, 'copy');
+  await copyOfHead(folder);
+  for (const [set, mutate] of chosen) {
+    console.log(`mutating ${mutate.join(', ')} of ${head}`);
+    worst ||= await mutateSet(stryker, folder, set, mutate);
   }
+} finally {
+  rmSync(temporary, { recursive: true, force: true });
 }
 process.exit(worst);

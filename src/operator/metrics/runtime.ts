@@ -34,7 +34,7 @@ export class RuntimeMonitor {
     this.#timer.unref();
     this.#observer = new PerformanceObserver((list) => {
       for (const e of list.getEntries()) {
-        const { kind } = (e.detail ?? {}) as { kind?: number };
+        const { kind } = ('detail' in e ? e.detail : {}) as { readonly kind?: number };
         const name = GC_KINDS.get(kind ?? -1) ?? 'other';
         counters
           .histogram('nodejs_gc_duration_seconds', '', undefined, { kind: name })

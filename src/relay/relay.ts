@@ -411,8 +411,10 @@ export class Relay {
     const excluded = (host: string): boolean =>
       isSelf(host) ||
       this.#blacklist.endpoint(host) ||
-      ctx.peers.filter((p) => !p.isInbound && (p.info.hostname === host || p.dialledHost === host)).length >
-        0;
+      // The managers' own few, not the thousands that dialled us: this is asked for every candidate.
+      [this.#ledgerManager, this.#sectorManager].some(
+        (m) => m !== null && (m.hosts.includes(host) || m.links.some((l) => l.peer?.hostname === host)),
+      );
     const dialled = (wallet: Uint8Array | null): boolean =>
       wallet !== null &&
       (this.#blacklist.wallet(wallet) || ctx.peers.byWallet(bytesKey(wallet)).some((p) => !p.isInbound));
@@ -469,7 +471,8 @@ export class Relay {
   /** Signs the own keep-alive when due (or `force`d), stores it and sends it: to all, or to one newcomer. */
   async #announceSelf(force: boolean, to: RelayPeer | null = null): Promise<void> {
     const generator = this.#generator;
-    if (generator === null) return;
+    // While draining it is left to lapse, so that nobody is sent here any more (11 §12.4).
+    if (generator === null || this.#connections?.draining === true) return;
     const ka = await generator.next(force);
     if (ka === null || this.#stopping !== null) return;
     if (ka !== this.#announced) {

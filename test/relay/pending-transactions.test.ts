@@ -151,6 +151,18 @@ describe('10 §9.1 limits', () => {
     expect(list.submit(client, idOf(300), bytes)).toBe(false);
   });
 
+  it('50,000 in all, the oldest gives way', () => {
+    ups.length = 0;
+    const wide = (n: number): Uint8Array => Uint8Array.of(n >> 16, (n >> 8) & 255, n & 255);
+    for (let n = 0; n < 50_000; n++) {
+      if (n % 250 === 0) client = new FakePeer();
+      list.submit(client, wide(n), bytes);
+    }
+    expect([list.size, list.get(wide(0))]).toEqual([50_000, bytes]);
+    expect(list.submit(new FakePeer(), wide(50_000), bytes)).toBe(true);
+    expect([list.size, list.get(wide(0)), list.get(wide(1))]).toEqual([50_000, null, bytes]);
+  });
+
   it('closing ends every timer', () => {
     list.submit(client, id, bytes);
     list.close();

@@ -1,5 +1,19 @@
 export * from './config/index.js';
+export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';
 export { addHealthRoutes, addMetricsRoute } from './health.js';
+export { DataFolderLock, DataFolderLocked } from './lock.js';
+export {
+  EventLog,
+  isLogLevel,
+  LOG_LEVELS,
+  type LogLevel,
+  type LogOptions,
+  levelsFrom,
+  levelsOfBits,
+  logLinesBurst,
+  shortAddress,
+} from './log.js';
+export { LOG_EVENTS, type LogEvent } from './log-events.js';
 export { measuredEngine } from './measured-engine.js';
 export * from './metrics/names.js';
 export {
@@ -12,3 +26,4 @@ export {
 export { RuntimeMonitor } from './metrics/runtime.js';
 export { type Check, CORE_COMPAT, type NodeFacts, type ReadyTerms, RelayNode } from './node.js';
 export { type Bind, OpsServer, type OpsServerOptions, parseBind } from './ops-server.js';
+export { LIMIT_SETTINGS, limitsPart, Reloader, type ReloadPart, type ReloadResult } from './reload.js';

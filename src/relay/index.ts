@@ -1,3 +1,4 @@
+export { Blacklist } from './blacklist.js';
 export type { RelayLog } from './context.js';
 export { type PeerSnapshot, RelayControl, type TrafficTotals } from './control.js';
 export { DEFAULT_RELAY_LIMITS, type RelayLimits } from './limits.js';

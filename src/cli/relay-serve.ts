@@ -1,0 +1,381 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Counters } from '../counters/index.js';
+import {
+  addressText,
+  createSigner,
+  createVerifyEngine,
+  type Signer,
+  type VerifyEngine,
+} from '../identity/index.js';
+import { saveWalletFile } from '../identity/node/index.js';
+import {
+  type Config,
+  DataFolderLock,
+  DataFolderLocked,
+  Drain,
+  EventLog,
+  isLogLevel,
+  LIMIT_SETTINGS,
+  type LogLevel,
+  levelsFrom,
+  levelsOfBits,
+  limitsPart,
+  measuredEngine,
+  OpsServer,
+  parseBind,
+  RelayNode,
+  Reloader,
+  type ReloadPart,
+  stopGracefully,
+} from '../operator/index.js';
+import { Blacklist, Relay } from '../relay/index.js';
+import { NETWORKS, type Network } from '../wire/index.js';
+import { CliError, Exit, usageError } from './exit.js';
+import { seedPeers } from './seeds.js';
+import { jsonLine } from './service.js';
+import { packageVersion } from './version.js';
+import { newPassword, openWalletAt, type PasswordSource } from './wallet-open.js';
+
+/** The network a configuration names, with its lock replaced where one is set. */
+function networkOf(c: Config): Network {
+  const name = ({ mainnet: 'main', testnet: 'test', regtest: 'reg' } as const)[
+    c.text('networkType') as 'mainnet' | 'testnet' | 'regtest'
+  ];
+  const lock = c.text('checksumLock');
+  return lock === null ? NETWORKS[name] : { ...NETWORKS[name], lock: new TextEncoder().encode(lock) };
+}
+
+function passwordOf(c: Config): PasswordSource {
+  const literal = c.text('walletPassword');
+  return { file: c.text('walletPasswordFile') ?? undefined, literal: literal ?? undefined };
+}
+
+function wsPortOf(c: Config, port: number): number | null {
+  const text = c.text('wsPort') ?? 'next';
+  if (text === 'off') return null;
+  if (text === 'next') return port === 0 ? 0 : port + 1;
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < 0 || n > 65_535)
+    throw usageError(`wsPort must be a port number, next or off, not ${text}`);
+  return n;
+}
+
+function levelsOf(c: Config): ReadonlySet<LogLevel> {
+  const level = c.text('logLevel')?.toLowerCase() ?? '';
+  if (isLogLevel(level)) return levelsFrom(level);
+  return levelsOfBits(c.on('verboseOutput') ? 15 : c.whole('logVerbosity'));
+}
+
+/** With `--json` on standard output, among the events for scripts; otherwise on standard error. */
+function openLog(c: Config, counters: Counters): EventLog {
+  const out = c.on('json') ? process.stdout : process.stderr;
+  const format = c.text('logFormat') ?? 'auto';
+  const text = format === 'text' || (format === 'auto' && !c.on('json') && out.isTTY);
+  return new EventLog({
+    format: text ? 'text' : 'json',
+    levels: levelsOf(c),
+    colour: out.isTTY && process.env.NO_COLOR === undefined,
+    fullAddresses: c.text('logAddresses') === 'full',
+    counters,
+    write: (line) => void out.write(line),
+  });
+}
+
+function portTaken(e: unknown): CliError | null {
+  if ((e as NodeJS.ErrnoException).code !== 'EADDRINUSE') return null;
+  return new CliError(`port in use: ${(e as Error).message}`, Exit.portInUse, 'another relay may be running');
+}
+
+/**
+ * Starts a service of the operator's side. Where its port is taken: an error if it was asked for, a warning if it
+ * is only the default, since several relays on one machine are no mistake.
+ */
+async function orWithout<T>(
+  what: string,
+  isDefault: boolean,
+  log: EventLog,
+  start: () => Promise<T>,
+): Promise<T | null> {
+  try {
+    return await start();
+  } catch (e) {
+    const taken = portTaken(e);
+    if (taken === null) throw e;
+    if (!isDefault) throw taken;
+    log.log('warn', 'default_port_taken', { service: what, error: taken.message });
+    return null;
+  }
+}
+
+async function openOps(c: Config, node: RelayNode, log: EventLog): Promise<OpsServer | null> {
+  const text = c.text('opsBind') ?? 'off';
+  if (text === 'off') return null;
+  let bind: ReturnType<typeof parseBind>;
+  try {
+    bind = parseBind(text);
+  } catch (e) {
+    throw usageError(`opsBind: ${(e as Error).message}`);
+  }
+  const ops = await orWithout('opsBind', c.origin('opsBind').from === 'default', log, () =>
+    OpsServer.start(node, {
+      bind,
+      httpEngine: c.text('httpEngine') as 'auto' | 'uws' | 'node',
+      onError: (e) => log.log('error', 'http_error', { error: String(e) }),
+    }),
+  );
+  if (ops !== null) log.log('info', 'ops_listening', { host: bind.host, port: ops.port });
+  return ops;
+}
+
+async function startRelay(
+  c: Config,
+  network: Network,
+  signer: Signer,
+  dataDir: string,
+  counters: Counters,
+  engine: VerifyEngine,
+  log: EventLog,
+): Promise<Relay> {
+  const port = c.whole('s2Port');
+  const [certFile, keyFile] = [c.text('wsTlsCert'), c.text('wsTlsKey')];
+  if ((certFile === null) !== (keyFile === null)) throw usageError('wsTlsCert and wsTlsKey go together');
+  const limits = Object.fromEntries(
+    Object.entries(LIMIT_SETTINGS).map(([key, name]) => [name, c.whole(key)]),
+  );
+  try {
+    return await Relay.start({
+      network,
+      signer,
+      host: c.text('p2pBind') ?? '0.0.0.0',
+      port,
+      wsPort: wsPortOf(c, port),
+      wsTls: certFile !== null && keyFile !== null ? { certFile, keyFile } : null,
+      wsUrl: c.text('wsUrl'),
+      trustedProxies: c.list('trustedProxy'),
+      httpEngine: c.text('httpEngine') as 'auto' | 'uws' | 'node',
+      externalIp: c.text('externalIp'),
+      seeds: seedPeers(network, c.list('addPeer')),
+      standalone: c.on('standalone'),
+      ledgerConnections: c.whole('ledgerConnections'),
+      sectorConnections: c.whole('sectorConnections'),
+      unverifiedClients: c.text('unverifiedClients') as 'accept' | 'refuse',
+      probePeers: c.on('probePeers'),
+      dataDir,
+      counters,
+      engine,
+      blacklist: bansOf(c),
+      log: log.log,
+      limits: { ...limits, presencesMax: c.whole('maxPresences') },
+    });
+  } catch (e) {
+    throw portTaken(e) ?? e;
+  }
+}
+
+async function takeDataFolder(dataDir: string): Promise<DataFolderLock> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    return await DataFolderLock.take(dataDir);
+  } catch (e) {
+    if (e instanceof DataFolderLocked)
+      throw new CliError(e.message, Exit.dataFolder, 'one relay per folder: set dataFolderPath');
+    throw new CliError(`cannot use the data folder ${dataDir}: ${(e as Error).message}`, Exit.dataFolder);
+  }
+}
+
+/** Runs a relay until a signal ends it. `reread` reads flags, environment and file again for a reload. */
+export async function serve(c: Config, reread: () => Config): Promise<number> {
+  const network = networkOf(c);
+  const dataDir = resolve(c.text('dataFolderPath') ?? '.');
+  const walletPath = c.text('wallet') ?? 'ixian.wal';
+  if (c.on('onlyShowAddresses')) {
+    const wallet = await openWalletAt(walletPath, passwordOf(c), { create: true });
+    process.stdout.write(`${addressText((await createSigner(wallet.exportPrivateKey())).address)}\n`);
+    return Exit.ok;
+  }
+  const lock = await takeDataFolder(dataDir);
+  try {
+    const wallet = await openWalletAt(walletPath, passwordOf(c), { create: true });
+    if (c.on('changepass')) await saveWalletFile(walletPath, wallet, await newPassword({}, walletPath));
+    if (c.on('clean')) {
+      const test = network.name === 'main' ? '' : 'testnet-';
+      await rm(`${dataDir}/${test}peers.ixi`, { force: true });
+      await rm(`${dataDir}/${test}headers`, { force: true, recursive: true });
+    }
+    return await run(c, reread, network, await createSigner(wallet.exportPrivateKey()), dataDir);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function run(
+  c: Config,
+  reread: () => Config,
+  network: Network,
+  signer: Signer,
+  dataDir: string,
+): Promise<number> {
+  const counters = new Counters();
+  const log = openLog(c, counters);
+  const node = new RelayNode(
+    {
+      network: network.name,
+      version: packageVersion(),
+      dataDir,
+      ready: {
+        mastersMin: c.whole('readyMinMasters'),
+        headerAgeMaxSeconds: c.whole('readyMaxHeaderAge'),
+        blocksBehindMax: c.whole('readyMaxBlocksBehind'),
+        standalone: c.on('standalone'),
+      },
+    },
+    counters,
+  );
+  const life = new Life();
+  const engine = measuredEngine(await createVerifyEngine(), counters);
+  let ops: OpsServer | null = null;
+  let relay: Relay | null = null;
+  try {
+    ops = await openOps(c, node, log);
+    relay = await startRelay(c, network, signer, dataDir, counters, engine, log);
+    node.attach(relay);
+    const { control } = relay;
+    const reloader = new Reloader(c, {
+      counters,
+      read: reread,
+      parts: [limitsPart(() => control), bansPart(relay), logPart(log)],
+    });
+    tellStarted(c, relay);
+    const drain = new Drain(relay);
+    life.onReload = () => {
+      const r = reloader.reload();
+      if (r.ok)
+        log.log('info', 'config_reloaded', {
+          changed: r.changed.join(' '),
+          restart: r.restart.join(' '),
+        });
+      else log.log('error', 'config_reload_failed', { error: r.error });
+    };
+    life.onDrain = () => void drainOn(drain, reloader.config, log, life);
+    const why = await life.ended;
+    node.phase = 'stopping';
+    log.log('info', 'stopping', { why });
+    drain.cancel();
+    await stopGracefully(relay, reloader.config.whole('stopDrainSeconds'));
+    log.log('info', 'stopped');
+    return Exit.ok;
+  } finally {
+    life.close();
+    await relay?.stop();
+    await ops?.stop();
+    await engine.close();
+    node.close();
+  }
+}
+
+function tellStarted(c: Config, relay: Relay): void {
+  const started = {
+    role: 'relay',
+    pid: process.pid,
+    address: addressText(relay.address),
+    endpoint: relay.status().endpoint,
+    port: relay.port,
+    wsPort: relay.wsPort,
+  };
+  if (c.on('json')) jsonLine({ event: 'started', ...started });
+  else
+    process.stdout.write(
+      `relay ${started.address}\nTCP port ${started.port}, ${started.wsPort === null ? 'no WebSocket' : `WebSocket port ${started.wsPort}`}, public endpoint ${started.endpoint || 'not known yet'}\n`,
+    );
+}
+
+async function drainOn(drain: Drain, c: Config, log: EventLog, life: Life): Promise<void> {
+  if (drain.state !== 'idle') return;
+  log.log('info', 'drain_started', { seconds: c.whole('drainSeconds') });
+  const complete = await drain.start({
+    graceSeconds: c.whole('drainGraceSeconds'),
+    seconds: c.whole('drainSeconds'),
+    minClients: c.whole('drainMinClients'),
+  });
+  log.log('info', 'drain_ended', { complete });
+  if (complete && c.text('drainThen') === 'exit') life.end('drained');
+}
+
+/** Who the configuration refuses, every entry valid. */
+function bansOf(c: Config): readonly string[] {
+  const entries = c.list('ban');
+  for (const e of entries)
+    try {
+      new Blacklist([e]);
+    } catch {
+      throw usageError(`ban must be a wallet address, host:port, IP address or CIDR range, not ${e}`);
+    }
+  return entries;
+}
+
+function bansPart(relay: Relay): ReloadPart {
+  return {
+    keys: ['ban'],
+    prepare: (c) => {
+      const before = relay.control.bans();
+      const next = bansOf(c);
+      return () => {
+        if (before.join('\n') !== next.join('\n')) relay.control.setBans(next);
+      };
+    },
+  };
+}
+
+function logPart(log: EventLog): ReloadPart {
+  return {
+    keys: ['logLevel', 'logVerbosity'],
+    prepare: (c) => {
+      const levels = levelsOf(c);
+      return () => log.setLevels(levels);
+    },
+  };
+}
+
+/**
+ * Signals of a relay (docs/protocol/11 §12.4): SIGTERM and SIGINT end it in order, a second one at once; SIGHUP
+ * reloads, SIGUSR2 drains.
+ */
+class Life {
+  onReload: () => void = () => undefined;
+  onDrain: () => void = () => undefined;
+  /** Why the relay shall end. */
+  readonly ended: Promise<string>;
+  #end: (why: string) => void = () => undefined;
+  #asked = false;
+  // The timers of a service do not keep the process alive by themselves.
+  readonly #alive = setInterval(() => undefined, 1 << 30);
+  readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
+
+  constructor() {
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    const stop = (name: string) => (): void => {
+      if (this.#asked) process.exit(130);
+      this.end(name);
+    };
+    this.#handlers = [
+      ['SIGINT', stop('SIGINT')],
+      ['SIGTERM', stop('SIGTERM')],
+      ['SIGHUP', () => this.onReload()],
+      ['SIGUSR2', () => this.onDrain()],
+    ];
+    for (const [name, handler] of this.#handlers) process.on(name, handler);
+  }
+
+  end(why: string): void {
+    this.#asked = true;
+    this.#end(why);
+  }
+
+  close(): void {
+    clearInterval(this.#alive);
+    for (const [name, handler] of this.#handlers) process.off(name, handler);
+  }
+}

@@ -1,0 +1,142 @@
+import { type Logger, pino } from 'pino';
+import type { Counters } from '../counters/index.js';
+import type { RelayLog } from '../relay/index.js';
+
+/** Levels from loud to grave. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Bits of the reference's `logVerbosity` (docs/protocol/11 §1.2): trace 1, info 2, warn 4, error 8. */
+const VERBOSITY_BITS: Readonly<Record<LogLevel, number>> = { trace: 1, debug: 1, info: 2, warn: 4, error: 8 };
+
+/** Lines of one event per second, averaged and at once: a flood must neither fill disks nor cost a core. */
+export const logLinesPerSecond = 10;
+export const logLinesBurst = 100;
+
+export interface LogOptions {
+  /** `json`: one JSON object per line. `text`: for people. */
+  readonly format: 'json' | 'text';
+  readonly levels: ReadonlySet<LogLevel>;
+  /** Colours in `text`. */
+  readonly colour?: boolean;
+  /** Peers' addresses as they are instead of shortened. */
+  readonly fullAddresses?: boolean;
+  readonly counters?: Counters;
+  write(line: string): void;
+  nowMs?(): number;
+}
+
+/** The levels that `logVerbosity` bits switch on. */
+export function levelsOfBits(bits: number): ReadonlySet<LogLevel> {
+  return new Set(LOG_LEVELS.filter((l) => (bits & VERBOSITY_BITS[l]) !== 0));
+}
+
+/** The levels at and above one. */
+export function levelsFrom(level: LogLevel): ReadonlySet<LogLevel> {
+  return new Set(LOG_LEVELS.slice(LOG_LEVELS.indexOf(level)));
+}
+
+export function isLogLevel(text: string): text is LogLevel {
+  return (LOG_LEVELS as readonly string[]).includes(text);
+}
+
+/** `203.0.113.7:1234` → `203.0.x.x`, `2001:db8:1::2` → `2001:db8:x`; a wallet keeps its first 8 characters. */
+export function shortAddress(text: string): string {
+  const v4 = /^(\d+\.\d+)\.\d+\.\d+/.exec(text);
+  if (v4 !== null) return `${v4[1]}.x.x`;
+  if (text.includes('::') || text.split(':').length > 2)
+    return `${text.replace(/^\[/, '').split(':').slice(0, 2).join(':')}:x`;
+  return text.length > 20 ? `${text.slice(0, 8)}…` : text;
+}
+
+type Fields = Parameters<RelayLog>[2];
+
+/**
+ * The log of a relay: structured lines through pino, each kind of event limited on its own. What was left out is
+ * counted and told with the next line of that event.
+ */
+export class EventLog {
+  readonly #pino: Logger;
+  readonly #o: LogOptions;
+  readonly #buckets = new Map<string, { tokens: number; atMs: number; suppressed: number }>();
+  #levels: ReadonlySet<LogLevel>;
+
+  constructor(options: LogOptions) {
+    this.#o = options;
+    this.#levels = options.levels;
+    const line = (text: string): void => options.write(text);
+    this.#pino = pino(
+      {
+        base: null,
+        level: 'trace',
+        messageKey: 'event',
+        timestamp: pino.stdTimeFunctions.isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+      },
+      {
+        write: options.format === 'json' ? line : (t: string) => line(pretty(t, options.colour === true)),
+      },
+    );
+  }
+
+  get levels(): ReadonlySet<LogLevel> {
+    return this.#levels;
+  }
+
+  setLevels(levels: ReadonlySet<LogLevel>): void {
+    this.#levels = levels;
+  }
+
+  /** Writes one event. Fields must hold no secrets. */
+  readonly log = (level: LogLevel, event: string, fields: Fields = {}): void => {
+    if (!this.#levels.has(level)) return;
+    const suppressed = this.#take(event);
+    if (suppressed === null) return;
+    const out: Record<string, unknown> = { ...fields };
+    if (this.#o.fullAddresses !== true && typeof out.peer === 'string') out.peer = shortAddress(out.peer);
+    if (suppressed > 0) out.suppressed = suppressed;
+    this.#pino[level](out, event);
+  };
+
+  /** Null: over the limit. Otherwise how many lines were left out since the last one. */
+  #take(event: string): number | null {
+    const now = this.#o.nowMs?.() ?? Date.now();
+    let b = this.#buckets.get(event);
+    if (b === undefined) {
+      b = { tokens: logLinesBurst, atMs: now, suppressed: 0 };
+      this.#buckets.set(event, b);
+    }
+    const elapsed = Math.max(0, now - b.atMs);
+    b.tokens = Math.min(logLinesBurst, b.tokens + (elapsed * logLinesPerSecond) / 1000);
+    b.atMs = now;
+    if (b.tokens < 1) {
+      b.suppressed++;
+      this.#o.counters?.counter('ixian_log_suppressed_total', '', { event }).add();
+      return null;
+    }
+    b.tokens--;
+    const { suppressed } = b;
+    b.suppressed = 0;
+    return suppressed;
+  }
+}
+
+const COLOURS: Readonly<Record<string, string>> = {
+  trace: '\u001b[2m',
+  debug: '\u001b[2m',
+  info: '\u001b[32m',
+  warn: '\u001b[33m',
+  error: '\u001b[31m',
+};
+
+/** One JSON line as a line for people: time, level, event, then `key=value`. */
+function pretty(json: string, colour: boolean): string {
+  const { time, level, event, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const fields = Object.entries(rest).map(([k, v]) => {
+    const text = typeof v === 'string' ? v : JSON.stringify(v);
+    return `${k}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`;
+  });
+  const name = String(level).padEnd(5);
+  const shown = colour ? `${COLOURS[String(level)] ?? ''}${name}\u001b[0m` : name;
+  return `${String(time)} ${shown} ${String(event)}${fields.length === 0 ? '' : ` ${fields.join(' ')}`}\n`;
+}

@@ -13,6 +13,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -110,8 +111,11 @@ async function installStryker() {
   }
   // The runner must drive the very vitest that the tests import.
   const vitest = join(folder, 'node_modules', 'vitest');
-  rmSync(vitest, { recursive: true, force: true });
-  symlinkSync(join(root, 'node_modules', 'vitest'), vitest);
+  const ours = join(root, 'node_modules', 'vitest');
+  if (!existsSync(vitest) || realpathSync(vitest) !== realpathSync(ours)) {
+    rmSync(vitest, { recursive: true, force: true });
+    symlinkSync(ours, vitest);
+  }
   return folder;
 }
 

@@ -276,6 +276,10 @@ describe('09 §13 remedy 7: connections that end', () => {
     proxy.upstreamOpened();
     proxy.upstreamOpened();
     expect(asked()).toEqual([1]);
+    // Once asked, newcomers wait for their turn.
+    ups.push(new FakePeer());
+    proxy.upstreamOpened();
+    expect(asked()).toEqual([1, 0]);
     expect(proxy.answer(name.code, key, ups[0]!, Code.nameRecord, answer)).toBe(true);
     expect(c.sent.length).toBe(1);
   });

@@ -38,6 +38,13 @@ describe('10 §9.2 forwarding', () => {
     expect(client.sent).toEqual([]);
   });
 
+  it('one whose queue is full is passed over, and has no voice', () => {
+    ups[0]!.takes = false;
+    list.submit(client, id, bytes);
+    expect(sent()).toEqual([0, 1, 1, 0]);
+    expect(list.rejected(ups[0]!, 0x20, id, no)).toBe(false);
+  });
+
   it('an entry is followed for 600 s', () => {
     list.submit(client, id, bytes);
     clock.advance(599_999);
@@ -101,7 +108,7 @@ describe('10 §6 remedy', () => {
 
   it('a duplicate confirms: it is passed on at once, and objections count no more', () => {
     list.submit(client, id, bytes);
-    list.rejected(ups[1]!, 0x23, id, Uint8Array.of(0x23));
+    expect(list.rejected(ups[1]!, 0x23, id, Uint8Array.of(0x23))).toBe(true);
     expect(client.sent).toEqual([{ code: Code.rejected, payload: Uint8Array.of(0x23) }]);
     clock.advance(3_000);
     for (const u of ups) list.rejected(u, 0x20, id, no);
@@ -111,7 +118,7 @@ describe('10 §6 remedy', () => {
   it('an unknown reason objects to nothing', () => {
     ups.length = 1;
     list.submit(client, id, bytes);
-    list.rejected(ups[0]!, 0x24, id, no);
+    expect(list.rejected(ups[0]!, 0x24, id, no)).toBe(true);
     expect([client.sent.length, list.size]).toEqual([0, 1]);
   });
 

@@ -1,5 +1,6 @@
-// RSASSA-PKCS1-v1_5 verification with SHA-512 (RFC 8017 §8.2.2), as docs/protocol/02 §2.3 uses it.
+// RSA verification, one signature at a time, in integers: for every runtime.
 
+import { openKey, PENDING, VALID, WRONG } from './keyblob';
 import {
   compare,
   fromBytes,
@@ -12,18 +13,7 @@ import {
   toBytes,
   toMontgomery,
 } from './montgomery';
-import { sha512Repeated } from './sha512';
-
-/** 2048 to 4096 bits. */
-const MODULUS_BITS_MIN: u32 = 2048;
-const MODULUS_BYTES_MAX: u32 = 512;
-const DIGEST_BYTES: u32 = 64;
-
-/** DER of DigestInfo up to the digest: SHA-512, parameters NULL (RFC 8017 §9.2 note 1). */
-const DIGEST_INFO = memory.data<u8>([
-  0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40,
-]);
-const DIGEST_INFO_BYTES: u32 = 19;
+import { encodeMessage, isUsableKey } from './pkcs1';
 
 /** The encoded message that a valid signature must open to. */
 const ENCODED = memory.data(512, 8);
@@ -34,28 +24,6 @@ const POWER = memory.data(640, 64);
 
 /** modulus at, bytes; signature at, bytes; message at, bytes; exponent; 0. Addresses are absolute. */
 const ITEM_BYTES: usize = 32;
-
-/** 00 01 ff…ff 00 ‖ DigestInfo ‖ SHA-512(message), as long as the modulus (RFC 8017 §9.2). */
-function encodeMessage(at: usize, bytes: u32, modulusBytes: u32): void {
-  const digestAt = ENCODED + modulusBytes - DIGEST_BYTES;
-  const infoAt = digestAt - DIGEST_INFO_BYTES;
-  store<u8>(ENCODED, 0x00);
-  store<u8>(ENCODED + 1, 0x01);
-  // At least 256 bytes in all leave far more than the 8 bytes of ff that are required.
-  memory.fill(ENCODED + 2, 0xff, infoAt - 1 - (ENCODED + 2));
-  store<u8>(infoAt - 1, 0x00);
-  memory.copy(infoAt, DIGEST_INFO, DIGEST_INFO_BYTES);
-  sha512Repeated(at, bytes, 1, digestAt);
-}
-
-/** 2048…4096 bits without leading zero bytes, odd; exponent odd and at least 3. */
-function isUsableKey(at: usize, bytes: u32, exponent: u32): bool {
-  if (bytes < MODULUS_BITS_MIN / 8 || bytes > MODULUS_BYTES_MAX) return false;
-  const first = load<u8>(at);
-  if (first == 0 || (bytes == MODULUS_BITS_MIN / 8 && first < 0x80)) return false;
-  if ((load<u8>(at + bytes - 1) & 1) == 0) return false;
-  return exponent >= 3 && (exponent & 1) == 1;
-}
 
 /**
  * POWER = SIGNATURE^exponent mod n. Square and multiply from the second bit down, in Montgomery form; the factor for
@@ -100,7 +68,7 @@ function verify(item: usize): bool {
   if (load<u32>(item, 12) != modulusBytes) return false;
   if (!loadOperands(modulusAt, modulusBytes, signatureAt, exponent)) return false;
 
-  encodeMessage(load<u32>(item, 16), load<u32>(item, 20), modulusBytes);
+  encodeMessage(load<u32>(item, 16), load<u32>(item, 20), modulusBytes, ENCODED);
   fromBytes(ENCODED, modulusBytes, EXPECTED);
   raise(exponent);
   // Both are below 256^bytes and of the same length, so equal numbers are equal encoded messages, byte for byte.
@@ -111,6 +79,19 @@ function verify(item: usize): bool {
 export function rsaVerifyBatch(items: usize, count: u32, verdicts: usize): void {
   for (let i: u32 = 0; i < count; i++) {
     store<u8>(verdicts + i, verify(items) ? 1 : 0);
+    items += ITEM_BYTES;
+  }
+}
+
+/**
+ * The same for received keys. Rows are (key at, bytes; signature at, bytes; message at, bytes; 0; 0) and are overwritten;
+ * keys are serialized ones. Verdicts as in keyblob.ts.
+ */
+export function rsaVerifyKeys(items: usize, count: u32, verdicts: usize): void {
+  for (let i: u32 = 0; i < count; i++) {
+    let verdict = openKey(items);
+    if (verdict == PENDING) verdict = verify(items) ? VALID : WRONG;
+    store<u8>(verdicts + i, verdict);
     items += ITEM_BYTES;
   }
 }

@@ -13,7 +13,7 @@ export { crc32c, crcBatch } from './crc32c';
 export { scanFrames } from './frames';
 export { keepAliveChecksums, scanKeepAlives } from './keepalive';
 export { scanPresences } from './presence';
-export { rsaPower, rsaVerifyBatch } from './rsa';
+export { rsaPower, rsaVerifyBatch, rsaVerifyKeys } from './rsa';
 export { sha3Batch, sha3Begin, sha3Finish, sha3Update } from './sha3';
 export { sha512Batch, sha512Begin, sha512Finish, sha512Update } from './sha512';
 export { decodeVarInts } from './varint';

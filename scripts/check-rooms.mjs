@@ -29,10 +29,18 @@ const ORDER = [
 const ALONE = new Set(['core', 'clock', 'counters']);
 
 /** Façades besides `<room>/index.js`: what a room offers to one kind of runtime only. */
-const SUB_FACADES = new Set(['identity/node', 'ledger/node', 'link/node', 'client/node', 'client/web']);
+const SUB_FACADES = new Set([
+  'core/node',
+  'identity/node',
+  'ledger/node',
+  'link/node',
+  'client/node',
+  'client/web',
+]);
 
 /** Where Node's own modules, Buffer, process and the servers may be used; everything else runs in browsers. */
 const NODE_PLACES = [
+  'core/node/',
   'identity/node/',
   'ledger/node/',
   'link/node/',
@@ -100,7 +108,8 @@ function breachesOf(name, text, packages) {
       if ((isBuiltin || NODE_PACKAGES.has(name)) && !onNode && !(isBuiltin && typeOnly))
         breach(line, `${specifier} may not be imported here: this room runs in browsers too`);
       if (!isBuiltin && !packages.has(name)) breach(line, `${name} is not a dependency of the package`);
-      if (ALONE.has(room)) breach(line, `${room} imports nothing, not even ${specifier}`);
+      if (ALONE.has(room) && !(isBuiltin && onNode))
+        breach(line, `${room} imports nothing, not even ${specifier}`);
       continue;
     }
     const target = join(dirname(name), specifier).replaceAll('\\', '/');

@@ -5,6 +5,15 @@
 export type { Core, CoreEngine, FrameScanOptions, HashForm, RsaItem, VarIntOptions } from './api.js';
 export { crc32c, sha3_512, sha512 } from './hashes.js';
 export { loadCore, loadCoreSync } from './load.js';
+export {
+  loadRsaCore,
+  loadRsaCoreSync,
+  type RsaCore,
+  type RsaEngineName,
+  type RsaKeyItem,
+  RsaVerdict,
+  rsaEngineNames,
+} from './rsa.js';
 export { ScanField, ScanStatus } from './status.js';
 export {
   FrameKind,

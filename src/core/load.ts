@@ -1,4 +1,5 @@
 import type { Core } from './api.js';
+import { fromBase64 } from './base64.js';
 import { scalarWasm } from './generated/scalar.js';
 import { JsCore } from './js-core.js';
 import { WasmCore } from './wasm-core.js';
@@ -8,13 +9,6 @@ let loaded: Core | null = null;
 let loading: Promise<Core> | null = null;
 /** What answers where the module could not be compiled at once; {@link loadCore} may still replace it. */
 let fallback: Core | null = null;
-
-function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const out = new Uint8Array(binary.length);
-  for (let i = 0; i < out.length; i++) out[i] = binary.charCodeAt(i);
-  return out;
-}
 
 function jsCore(): Core {
   fallback ??= new JsCore();

@@ -1,15 +1,14 @@
-import { createVerifyEngine, type VerifyEngine, type VerifyEngineName } from '../../identity/index.js';
+import { enableRelaxedSimd } from '../../core/node/index.js';
+import {
+  createVerifyEngine,
+  type VerifyEngine,
+  type VerifyEngineName,
+  verifyEngineNames,
+} from '../../identity/index.js';
 import type { VectorContext } from './case.js';
 
 /** Names that `--engine` takes. */
-export const ENGINE_NAMES: readonly (VerifyEngineName | 'auto')[] = [
-  'auto',
-  'native',
-  'native-sync',
-  'wasm-scalar',
-  'webcrypto',
-  'forge',
-];
+export const ENGINE_NAMES: readonly (VerifyEngineName | 'auto')[] = ['auto', ...verifyEngineNames];
 
 const engines = new Map<string, Promise<VerifyEngine>>();
 
@@ -19,6 +18,8 @@ export function vectorEngine(ctx: VectorContext): Promise<VerifyEngine> {
   if (name === undefined) throw new TypeError(`no engine ${ctx.engine}`);
   let engine = engines.get(name);
   if (engine === undefined) {
+    // The kernel of that name must run where Node has relaxed SIMD behind a flag.
+    enableRelaxedSimd();
     engine = createVerifyEngine(name);
     engines.set(name, engine);
   }

@@ -25,7 +25,14 @@ export interface VerifyEngine {
   close(): Promise<void>;
 }
 
-export type VerifyEngineName = 'native' | 'native-sync' | 'wasm-scalar' | 'webcrypto' | 'forge';
+export type VerifyEngineName =
+  | 'native'
+  | 'native-sync'
+  | 'wasm-relaxed'
+  | 'wasm-simd'
+  | 'wasm-scalar'
+  | 'webcrypto'
+  | 'forge';
 
 /** An item that passed the cheap checks and is worth one RSA operation. */
 export interface Candidate extends VerifyItem {

@@ -27,6 +27,8 @@ export class EngineUnavailable extends Error {
 export const verifyEngineNames: readonly VerifyEngineName[] = [
   'native',
   'webcrypto',
+  'wasm-relaxed',
+  'wasm-simd',
   'wasm-scalar',
   'forge',
   'native-sync',
@@ -37,8 +39,8 @@ async function make(name: VerifyEngineName): Promise<VerifyEngine | null> {
   if (name === 'native') return node === null ? null : new NativeEngine(node);
   if (name === 'native-sync') return node === null ? null : new NativeSyncEngine(node);
   if (name === 'webcrypto') return subtle === null ? null : new WebCryptoEngine(subtle);
-  if (name === 'wasm-scalar') return await WasmEngine.create();
-  return await ForgeEngine.create();
+  if (name === 'forge') return await ForgeEngine.create();
+  return await WasmEngine.create(name);
 }
 
 /** Self-test results: one instance is tried and thrown away, so that a new engine has counted nothing yet. */

@@ -1,0 +1,225 @@
+import { isUsableExponent, mustBeBytes, type RsaItem } from './api.js';
+import { Arena } from './arena.js';
+import { fromBase64 } from './base64.js';
+import { relaxedWasm } from './generated/relaxed.js';
+import { scalarWasm } from './generated/scalar.js';
+import { simdWasm } from './generated/simd.js';
+
+/**
+ * RSA kernels, fastest first. `wasm-relaxed` and `wasm-simd` take two signatures at a time, so they want batches;
+ * `wasm-scalar` runs wherever WebAssembly does.
+ */
+export type RsaEngineName = 'wasm-relaxed' | 'wasm-simd' | 'wasm-scalar';
+export const rsaEngineNames: readonly RsaEngineName[] = ['wasm-relaxed', 'wasm-simd', 'wasm-scalar'];
+
+/** One signature to verify with a serialized public key (docs/protocol/02 §2): PKCS#1 v1.5, SHA-512 over `message`. */
+export interface RsaKeyItem {
+  /** Bare or with header; whatever does not parse is refused. */
+  readonly key: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly message: Uint8Array;
+}
+
+/** What a kernel says of an {@link RsaKeyItem}; the numbers are those of assembly/keyblob.ts. */
+export const RsaVerdict = {
+  /** Malformed key, or a signature of the wrong length or size: no RSA operation was spent. */
+  refused: 0,
+  valid: 1,
+  /** An RSA operation was spent, and this is not its signature. */
+  wrong: 2,
+  /** Well-formed and outside what the kernels take: below 2048 bits, or an exponent beyond 32 bits. Ask another engine. */
+  elsewhere: 3,
+} as const;
+export type RsaVerdict = (typeof RsaVerdict)[keyof typeof RsaVerdict];
+
+/**
+ * One RSA kernel over an arena of its own: a batch is copied in, and parsed, hashed and verified without leaving
+ * WebAssembly. Calls are synchronous; inputs are read during the call and never kept, results belong to the caller.
+ */
+export interface RsaCore {
+  readonly engine: RsaEngineName;
+  /** One byte per item: 1 when the signature is valid, else 0. */
+  verifyBatch(items: readonly RsaItem[]): Uint8Array;
+  /** One {@link RsaVerdict} per item. */
+  verifyKeys(items: readonly RsaKeyItem[]): Uint8Array;
+}
+
+/** What scalar.ts, simd.ts and relaxed.ts have in common. Addresses and sizes are unsigned 32-bit. */
+interface RsaExports {
+  arenaBase(): number;
+  selfTest(scratch: number): number;
+  rsaVerifyBatch(items: number, count: number, verdicts: number): void;
+  rsaVerifyKeys(items: number, count: number, verdicts: number): void;
+}
+
+const ROW_BYTES = 32;
+const SELF_TEST_BYTES = 64;
+
+/** Bytes that an input takes in the arena: the next begins at a multiple of 8. */
+const padded = (bytes: number): number => (bytes + 7) & ~7;
+
+class RsaModule implements RsaCore {
+  readonly engine: RsaEngineName;
+  readonly #arena = new Arena();
+  readonly #x: RsaExports;
+
+  constructor(engine: RsaEngineName, module: WebAssembly.Module) {
+    this.engine = engine;
+    const instance = new WebAssembly.Instance(module, { env: { memory: this.#arena.memory } });
+    // The one place where types cannot follow: WebAssembly.Exports knows no signatures.
+    this.#x = instance.exports as unknown as RsaExports;
+    this.#arena.reserveBelow(this.#x.arenaBase());
+  }
+
+  /** True when the instructions do what the kernel's proof needs; a runtime may know them and not keep to it. */
+  passesSelfTest(): boolean {
+    const scratch = this.#arena.alloc(SELF_TEST_BYTES);
+    const passed = this.#x.selfTest(scratch) === 1;
+    this.#arena.reset();
+    return passed;
+  }
+
+  verifyBatch(items: readonly RsaItem[]): Uint8Array {
+    let bytes = 0;
+    for (const { modulus, signature, message } of items) {
+      mustBeBytes(modulus, 'modulus');
+      mustBeBytes(signature, 'signature');
+      mustBeBytes(message, 'message');
+      bytes += padded(modulus.length) + padded(signature.length) + padded(message.length);
+    }
+    return this.#run(items.length, bytes, (rows, inputs) => {
+      let row = rows;
+      let at = inputs;
+      for (const item of items) {
+        at = this.#put(row, at, item.modulus, item.signature, item.message);
+        // 0 is an exponent the kernel refuses; storing another number would wrap it into a good one.
+        this.#arena.words[(row >>> 2) + 6] = isUsableExponent(item.exponent) ? item.exponent : 0;
+        row += ROW_BYTES;
+      }
+      this.#x.rsaVerifyBatch(rows, items.length, inputs + bytes);
+    });
+  }
+
+  verifyKeys(items: readonly RsaKeyItem[]): Uint8Array {
+    let bytes = 0;
+    for (const { key, signature, message } of items) {
+      mustBeBytes(key, 'key');
+      mustBeBytes(signature, 'signature');
+      mustBeBytes(message, 'message');
+      bytes += padded(key.length) + padded(signature.length) + padded(message.length);
+    }
+    return this.#run(items.length, bytes, (rows, inputs) => {
+      let row = rows;
+      let at = inputs;
+      for (const item of items) {
+        at = this.#put(row, at, item.key, item.signature, item.message);
+        row += ROW_BYTES;
+      }
+      this.#x.rsaVerifyKeys(rows, items.length, inputs + bytes);
+    });
+  }
+
+  /** Room for rows, inputs and, behind them, verdicts; `fill` puts them in and calls the kernel. */
+  #run(count: number, inputBytes: number, fill: (rows: number, inputs: number) => void): Uint8Array {
+    const rows = this.#arena.alloc(count * ROW_BYTES + inputBytes + count);
+    try {
+      const inputs = rows + count * ROW_BYTES;
+      fill(rows, inputs);
+      const verdicts = inputs + inputBytes;
+      return this.#arena.bytes.slice(verdicts, verdicts + count);
+    } finally {
+      this.#arena.reset();
+    }
+  }
+
+  /** One row and its three inputs from `at` on; where the next input goes. */
+  #put(row: number, at: number, first: Uint8Array, signature: Uint8Array, message: Uint8Array): number {
+    const { bytes, words } = this.#arena;
+    const signatureAt = at + padded(first.length);
+    const messageAt = signatureAt + padded(signature.length);
+    bytes.set(first, at);
+    bytes.set(signature, signatureAt);
+    bytes.set(message, messageAt);
+    const w = row >>> 2;
+    words[w] = at;
+    words[w + 1] = first.length;
+    words[w + 2] = signatureAt;
+    words[w + 3] = signature.length;
+    words[w + 4] = messageAt;
+    words[w + 5] = message.length;
+    words[w + 6] = 0;
+    words[w + 7] = 0;
+    return messageAt + padded(message.length);
+  }
+}
+
+function moduleBytes(engine: RsaEngineName): Uint8Array<ArrayBuffer> {
+  if (engine === 'wasm-relaxed') return fromBase64(relaxedWasm);
+  return fromBase64(engine === 'wasm-simd' ? simdWasm : scalarWasm);
+}
+
+/** Kernels of this thread that were asked for; null = not usable here. */
+const loaded = new Map<RsaEngineName, RsaCore | null>();
+
+function usable(engine: RsaEngineName, module: WebAssembly.Module): RsaCore | null {
+  const made = new RsaModule(engine, module);
+  return made.passesSelfTest() ? made : null;
+}
+
+/** Remembers the first answer, so that everybody on this thread gets the same kernel. */
+function keep(engine: RsaEngineName, made: RsaCore | null): RsaCore | null {
+  const before = loaded.get(engine);
+  if (before !== undefined) return before;
+  loaded.set(engine, made);
+  return made;
+}
+
+async function load(engine: RsaEngineName): Promise<RsaCore | null> {
+  const before = loaded.get(engine);
+  if (before !== undefined) return before;
+  try {
+    const bytes = moduleBytes(engine);
+    // Asked first, so that a runtime without the feature does not log a failed compilation.
+    if (!WebAssembly.validate(bytes)) return keep(engine, null);
+    return keep(engine, usable(engine, await WebAssembly.compile(bytes)));
+  } catch {
+    // No WebAssembly, or forbidden by policy: the same as not knowing the feature.
+    return keep(engine, null);
+  }
+}
+
+function loadNow(engine: RsaEngineName): RsaCore | null {
+  const before = loaded.get(engine);
+  if (before !== undefined) return before;
+  try {
+    const bytes = moduleBytes(engine);
+    if (!WebAssembly.validate(bytes)) return keep(engine, null);
+    return keep(engine, usable(engine, new WebAssembly.Module(bytes)));
+  } catch {
+    // Not remembered: a browser's main thread refuses large modules at once, and takes them in `loadRsaCore`.
+    return null;
+  }
+}
+
+/**
+ * The RSA kernel of that name, or with `auto` (default) the fastest one that works here. Null when the runtime lacks the
+ * feature or does not compute as the kernel needs it; never rejects. Every call on a thread returns the same kernel.
+ */
+export async function loadRsaCore(engine: RsaEngineName | 'auto' = 'auto'): Promise<RsaCore | null> {
+  if (engine !== 'auto') return await load(engine);
+  for (const name of rsaEngineNames) {
+    const made = await load(name);
+    if (made !== null) return made;
+  }
+  return null;
+}
+
+/** As {@link loadRsaCore}, at once; null also where compiling at once is refused. */
+export function loadRsaCoreSync(engine: RsaEngineName | 'auto' = 'auto'): RsaCore | null {
+  if (engine !== 'auto') return loadNow(engine);
+  for (const name of rsaEngineNames) {
+    const made = loadNow(name);
+    if (made !== null) return made;
+  }
+  return null;
+}

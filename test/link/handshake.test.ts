@@ -1,14 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { addressWithChecksum, type VerifyEngine } from '../../src/identity/index.js';
-import {
-  type HandshakePolicy,
-  type HelloContext,
-  judgeHello,
-  judgeHelloData,
-  protocolLine,
-  type Verdict,
-} from '../../src/link/index.js';
-import { encodeHello, encodeHelloData, type Hello, NETWORKS } from '../../src/wire/index.js';
+import { type HandshakePolicy, protocolLine } from '../../src/link/index.js';
+import { encodeHello, type Hello, NETWORKS } from '../../src/wire/index.js';
+import { IP, judge, judgeServer, refused } from './judges.js';
 import { engine, signedHello, signerOf } from './support.js';
 
 let verifier: VerifyEngine;
@@ -19,52 +13,6 @@ beforeAll(async () => {
   wallet = (await signerOf('w0')).address;
   otherWallet = (await signerOf('w1')).address;
 });
-
-const IP = '203.0.113.7';
-
-/** A server that sees the peer at {@link IP}. */
-function judge(
-  hello: Hello | Uint8Array,
-  policy: HandshakePolicy = {},
-  over: Partial<HelloContext> = {},
-): Promise<Verdict> {
-  const payload = hello instanceof Uint8Array ? hello : encodeHello(hello);
-  return judgeHello(payload, {
-    network: NETWORKS.main,
-    observedIp: IP,
-    ownEndpoint: '198.51.100.1:10235',
-    engine: verifier,
-    policy,
-    ...over,
-  });
-}
-
-/** A client that dialled {@link IP} with challenge 77. */
-function judgeServer(
-  hello: Hello,
-  policy: HandshakePolicy = {},
-  over: { observedIp?: string; lastBlock?: number; established?: boolean } = {},
-): Promise<Verdict> {
-  const { challenge, ...common } = hello;
-  const payload = encodeHelloData({
-    ...common,
-    lastBlock: over.lastBlock ?? 100,
-    lastBlockChecksum: new Uint8Array(64).fill(1),
-    lastBlockVersion: 12,
-    yourAddress: '192.0.2.9:0',
-  });
-  return judgeHelloData(payload, {
-    network: NETWORKS.main,
-    observedIp: over.observedIp ?? IP,
-    challenge,
-    engine: verifier,
-    policy,
-    ...(over.established === undefined ? {} : { established: over.established }),
-  });
-}
-
-const refused = (v: Verdict): unknown =>
-  v.kind === 'refuse' ? { step: v.step, bye: v.bye, data: v.data } : v.kind;
 
 describe('accepted', () => {
   it('a client: bound to its key, signature over what we observe', async () => {

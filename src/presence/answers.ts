@@ -1,8 +1,8 @@
 import { parseAddress } from '../identity/index.js';
 import { ByteReader, ByteWriter } from '../wire/index.js';
-import { keepAlivesPerChunk } from './constants.js';
+import { addressesPerChunk, keepAlivesPerChunk } from './constants.js';
 import { encodeKeepAlive, keepAliveOf } from './keep-alive.js';
-import { type Presence, presenceChunks } from './presence.js';
+import type { Presence } from './presence.js';
 import type { PresenceStore } from './store.js';
 
 /** A device of a wallet whose keep-alive is asked for. */
@@ -52,8 +52,7 @@ export function keepAliveChunks(store: PresenceStore, pairs: readonly WalletDevi
 
 /** The updatePresence payloads that answer a getPresence2; none for an unknown wallet (05 §10.3). */
 export function presenceAnswer(store: PresenceStore, wallet: Uint8Array): Uint8Array[] {
-  const p = store.get(wallet);
-  return p === null ? [] : presenceChunks(p);
+  return store.packets(wallet, addressesPerChunk);
 }
 
 /** Newest wallets that getRandomPresences chooses from, and how many of them it gives (05 §10.3). */

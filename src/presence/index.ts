@@ -15,5 +15,6 @@ export * from './rules-request.js';
 export * from './rules-time.js';
 export * from './service.js';
 export * from './signature-gate.js';
+export { SlabPresenceStore } from './slab-store.js';
 export * from './store.js';
 export * from './verify.js';

@@ -8,7 +8,7 @@ import {
   type PresenceType,
   presenceLifetimeSeconds,
 } from './constants.js';
-import type { Presence } from './presence.js';
+import { type Presence, presencePackets } from './presence.js';
 import { expiryThreshold, isOverdrawn } from './rules-time.js';
 import { SectorIndex } from './sector-index.js';
 import {
@@ -109,6 +109,11 @@ export class MemoryPresenceStore implements PresenceStore {
       metadata: null,
       addresses: entries.map((e) => e.address),
     };
+  }
+
+  packets(wallet: Uint8Array, perPacket: number): Uint8Array[] {
+    const p = this.get(wallet);
+    return p === null ? [] : presencePackets(p, perPacket);
   }
 
   publicKey(wallet: Uint8Array): Uint8Array | null {

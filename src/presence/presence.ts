@@ -131,8 +131,13 @@ function encodeV0(p: Omit<Presence, 'addresses'>, slots: readonly Slot[]): Uint8
  * endpoints (05 §4.3). Unlike the reference, every chunk holds what it announces.
  */
 export function presenceChunks(p: Presence): Uint8Array[] {
+  return presencePackets(p, addressesPerChunk);
+}
+
+/** As {@link presenceChunks}, with that many endpoints in each packet. */
+export function presencePackets(p: Presence, perPacket: number): Uint8Array[] {
   const out: Uint8Array[] = [];
-  for (let i = 0; i < p.addresses.length; i += addressesPerChunk)
-    out.push(encodePresence({ ...p, addresses: p.addresses.slice(i, i + addressesPerChunk) }));
+  for (let i = 0; i < p.addresses.length; i += perPacket)
+    out.push(encodePresence({ ...p, addresses: p.addresses.slice(i, i + perPacket) }));
   return out;
 }

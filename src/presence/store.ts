@@ -62,6 +62,11 @@ export interface PresenceStore {
   get(wallet: Uint8Array): Presence | null;
   /** The stored public key, or null. */
   publicKey(wallet: Uint8Array): Uint8Array | null;
+  /**
+   * The wallet's presence as bytes that go out as they are (docs/protocol/05 §4), `perPacket` endpoints in
+   * each; none for an unknown wallet.
+   */
+  packets(wallet: Uint8Array, perPacket: number): Uint8Array[];
   /** One device, or null. */
   entry(wallet: Uint8Array, device: Uint8Array): StoredEntry | null;
 

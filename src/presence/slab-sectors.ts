@@ -1,0 +1,124 @@
+import { compareBytes } from '../wire/index.js';
+
+/** Buckets by the first 12 bits: prefixes are hashes, so a million wallets put about 250 into each. */
+const bucketBits = 12;
+const bucketCount = 1 << bucketBits;
+const bucketOf = (lead: number): number => lead >>> (32 - bucketBits);
+/** Room a full bucket gets. */
+const bucketGrowth = 1.2;
+const bucketSlotsMin = 4;
+
+/** Where the records of a {@link SectorOrder} stand on the line (docs/protocol/06 §1). */
+export interface Positioned {
+  /** First 32 bits of the sector prefix, big endian. */
+  leadOf(record: number): number;
+  /** The whole prefix, 10 bytes; asked for only where the first bits do not decide. */
+  prefixOf(record: number): Uint8Array;
+  walletOf(record: number): Uint8Array;
+}
+
+/** First 32 bits of a sector prefix. */
+export function prefixLead(prefix: Uint8Array): number {
+  return ((prefix[0]! << 24) | (prefix[1]! << 16) | (prefix[2]! << 8) | prefix[3]!) >>> 0;
+}
+
+/** Record numbers in the order of sector prefix and wallet, 4 bytes each. */
+export class SectorOrder {
+  readonly #buckets: (Uint32Array | undefined)[] = new Array<Uint32Array | undefined>(bucketCount);
+  readonly #counts = new Uint32Array(bucketCount);
+
+  constructor(private readonly records: Positioned) {}
+
+  /** Negative when record `a` stands before record `b`. */
+  #order(a: number, b: number): number {
+    const r = this.records;
+    return (
+      r.leadOf(a) - r.leadOf(b) ||
+      compareBytes(r.prefixOf(a), r.prefixOf(b)) ||
+      compareBytes(r.walletOf(a), r.walletOf(b))
+    );
+  }
+
+  /** Place of the record in its bucket, or where it would stand. */
+  #find(bucket: Uint32Array, count: number, record: number): number {
+    let l = 0;
+    let h = count;
+    while (l < h) {
+      const mid = (l + h) >>> 1;
+      const other = bucket[mid]!;
+      if (other === record) return mid;
+      if (this.#order(other, record) < 0) l = mid + 1;
+      else h = mid;
+    }
+    return l;
+  }
+
+  add(record: number): void {
+    const b = bucketOf(this.records.leadOf(record));
+    const count = this.#counts[b]!;
+    let bucket = this.#buckets[b];
+    if (bucket === undefined || count === bucket.length) {
+      const wider = new Uint32Array(Math.max(bucketSlotsMin, Math.ceil(count * bucketGrowth)));
+      if (bucket !== undefined) wider.set(bucket);
+      bucket = wider;
+      this.#buckets[b] = bucket;
+    }
+    const at = this.#find(bucket, count, record);
+    bucket.copyWithin(at + 1, at, count);
+    bucket[at] = record;
+    this.#counts[b] = count + 1;
+  }
+
+  /** Removes a record, while its place can still be read. */
+  remove(record: number): void {
+    const b = bucketOf(this.records.leadOf(record));
+    const bucket = this.#buckets[b];
+    const count = this.#counts[b]!;
+    if (bucket === undefined) return;
+    const at = this.#find(bucket, count, record);
+    if (at >= count || bucket[at] !== record) return;
+    bucket.copyWithin(at, at + 1, count);
+    this.#counts[b] = count - 1;
+    if (count === 1) this.#buckets[b] = undefined;
+    else if (bucket.length > bucketSlotsMin && count - 1 < bucket.length / 2)
+      this.#buckets[b] = bucket.slice(0, Math.max(bucketSlotsMin, count - 1));
+  }
+
+  /** Records with `from <= prefix <= to` in order, at most `max`; both ends are 10-byte prefixes. */
+  range(from: Uint8Array, to: Uint8Array, max: number): number[] {
+    const out: number[] = [];
+    const first = prefixLead(from);
+    const last = prefixLead(to);
+    for (let b = bucketOf(first); b <= bucketOf(last) && out.length < max; b++) {
+      const count = this.#counts[b]!;
+      const bucket = this.#buckets[b];
+      if (bucket === undefined) continue;
+      for (let i = this.#firstFrom(bucket, count, first); i < count; i++) {
+        const record = bucket[i]!;
+        const lead = this.records.leadOf(record);
+        if (lead === first && compareBytes(this.records.prefixOf(record), from) < 0) continue;
+        if (lead > last || out.length >= max) return out;
+        if (lead === last && compareBytes(this.records.prefixOf(record), to) > 0) return out;
+        out.push(record);
+      }
+    }
+    return out;
+  }
+
+  /** First place whose lead is at least `lead`. */
+  #firstFrom(bucket: Uint32Array, count: number, lead: number): number {
+    let l = 0;
+    let h = count;
+    while (l < h) {
+      const mid = (l + h) >>> 1;
+      if (this.records.leadOf(bucket[mid]!) < lead) l = mid + 1;
+      else h = mid;
+    }
+    return l;
+  }
+
+  clear(): void {
+    this.#buckets.fill(undefined);
+    this.#counts.fill(0);
+  }
+}

@@ -1,9 +1,11 @@
-// RSA verification, two signatures at a time, in plain SIMD.
+// What plain SIMD does two at a time: RSA verification and batches of SHA3-512.
 //
 // Memory as in scalar.ts: imported, shared with the other modules, its own tables and scratch at its own base.
 
 import { powerPair, verifyKeyPairs, verifyPairs } from './lanes';
 import { power23 } from './power23';
+
+export { sha3BatchInPairs as sha3Batch } from './keccak-pairs';
 
 /** First byte of the caller's part of the memory, on a cache line. */
 export function arenaBase(): usize {

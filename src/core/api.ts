@@ -51,6 +51,8 @@ export interface VarIntOptions {
  */
 export interface Core {
   readonly engine: CoreEngine;
+  /** True when batches of SHA3-512 take two messages at a time. */
+  readonly simd: boolean;
 
   /** SHA3-512, 64 bytes (02 §1). */
   sha3_512(data: Uint8Array): Uint8Array;
@@ -61,6 +63,10 @@ export interface Core {
 
   /** One digest per message, one behind the other, `keepBytes` each. */
   sha3_512Batch(messages: readonly Uint8Array[], form?: HashForm): Uint8Array;
+  /** The sector of an address: the first 10 bytes of its SHA3-512 (06 §1). */
+  sectorPrefix(address: Uint8Array): Uint8Array;
+  /** One sector prefix per address, one behind the other, 10 bytes each. */
+  sectorPrefixBatch(addresses: readonly Uint8Array[]): Uint8Array;
   /** As {@link sha3_512Batch} with SHA-512. */
   sha512Batch(messages: readonly Uint8Array[], form?: HashForm): Uint8Array;
   /** One CRC-32C per message. */
@@ -101,6 +107,8 @@ export const LOCK_BYTES_MAX = 64;
 /** The protocol needs 4 (02 §1). */
 const HASH_ROUNDS_MAX = 16;
 const DIGEST_BYTES = 64;
+/** Of a sector prefix. */
+export const SECTOR_PREFIX_BYTES = 10;
 
 /** `value` as a whole number within the limits. Throws RangeError. */
 export function wholeNumber(value: number, min: number, max: number, name: string): number {

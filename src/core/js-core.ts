@@ -9,6 +9,7 @@ import {
   type RsaItem,
   SCAN_ROWS_DEFAULT,
   SCAN_ROWS_MAX,
+  SECTOR_PREFIX_BYTES,
   type VarIntOptions,
   wholeNumber,
 } from './api.js';
@@ -45,6 +46,7 @@ function allMustBeBytes(messages: readonly Uint8Array[]): void {
 /** {@link Core} in plain JavaScript: where WebAssembly is missing, refused, or not ready yet. */
 export class JsCore implements Core {
   readonly engine = 'js';
+  readonly simd = false;
 
   sha3_512(data: Uint8Array): Uint8Array {
     mustBeBytes(data, 'data');
@@ -63,6 +65,14 @@ export class JsCore implements Core {
 
   sha3_512Batch(messages: readonly Uint8Array[], form?: HashForm): Uint8Array {
     return hashBatch(sha3_512Js, messages, form);
+  }
+
+  sectorPrefix(address: Uint8Array): Uint8Array {
+    return this.sha3_512(address).slice(0, SECTOR_PREFIX_BYTES);
+  }
+
+  sectorPrefixBatch(addresses: readonly Uint8Array[]): Uint8Array {
+    return this.sha3_512Batch(addresses, { keepBytes: SECTOR_PREFIX_BYTES });
   }
 
   sha512Batch(messages: readonly Uint8Array[], form?: HashForm): Uint8Array {

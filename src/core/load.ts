@@ -1,6 +1,7 @@
 import type { Core } from './api.js';
 import { fromBase64 } from './base64.js';
 import { scalarWasm } from './generated/scalar.js';
+import { simdWasm } from './generated/simd.js';
 import { JsCore } from './js-core.js';
 import { WasmCore } from './wasm-core.js';
 
@@ -9,6 +10,12 @@ let loaded: Core | null = null;
 let loading: Promise<Core> | null = null;
 /** What answers where the module could not be compiled at once; {@link loadCore} may still replace it. */
 let fallback: Core | null = null;
+
+/** The SIMD module, or null where the runtime does not know its instructions. */
+function simdBytes(): Uint8Array<ArrayBuffer> | null {
+  const bytes = fromBase64(simdWasm);
+  return WebAssembly.validate(bytes) ? bytes : null;
+}
 
 function jsCore(): Core {
   fallback ??= new JsCore();
@@ -28,7 +35,12 @@ export function loadCore(): Promise<Core> {
 async function compile(): Promise<Core> {
   let core: Core;
   try {
-    core = new WasmCore(await WebAssembly.compile(fromBase64(scalarWasm)));
+    const simd = simdBytes();
+    const [scalarModule, simdModule] = await Promise.all([
+      WebAssembly.compile(fromBase64(scalarWasm)),
+      simd === null ? null : WebAssembly.compile(simd),
+    ]);
+    core = new WasmCore(scalarModule, simdModule);
   } catch {
     // Missing, forbidden by policy, or failing its self-test: the answer is the same.
     core = jsCore();
@@ -45,7 +57,11 @@ export function loadCoreSync(): Core {
   if (loaded !== null) return loaded;
   if (fallback !== null) return fallback;
   try {
-    loaded = new WasmCore(new WebAssembly.Module(fromBase64(scalarWasm)));
+    const simd = simdBytes();
+    loaded = new WasmCore(
+      new WebAssembly.Module(fromBase64(scalarWasm)),
+      simd === null ? null : new WebAssembly.Module(simd),
+    );
     return loaded;
   } catch {
     return jsCore();

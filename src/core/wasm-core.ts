@@ -10,6 +10,7 @@ import {
   type RsaItem,
   SCAN_ROWS_DEFAULT,
   SCAN_ROWS_MAX,
+  SECTOR_PREFIX_BYTES,
   type VarIntOptions,
   wholeNumber,
 } from './api.js';
@@ -54,6 +55,13 @@ export interface ScalarExports {
   rsaVerifyBatch(items: number, count: number, verdicts: number): void;
 }
 
+/** Exports of assembly/simd.ts that this core uses. */
+interface SimdExports {
+  arenaBase(): number;
+  selfTest(scratch: number): number;
+  sha3Batch(items: number, count: number, rounds: number, keep: number, out: number): void;
+}
+
 /** Thrown when the compiled module does not behave: the loader then stays with JavaScript. */
 export class CoreUnusable extends Error {
   override readonly name = 'CoreUnusable';
@@ -66,26 +74,42 @@ const ITEM_BYTES = 8;
 const RSA_ITEM_BYTES = 32;
 const CHECKSUM_BYTES = 44;
 
-/** {@link Core} over the scalar module. */
+/** {@link Core} over the scalar module, and the SIMD one where there is one: both work in the same arena. */
 export class WasmCore implements Core {
   readonly engine = 'wasm-scalar';
   readonly #arena: Arena;
   readonly #x: ScalarExports;
+  readonly #simd: SimdExports | null;
   /** Fixed place for single inputs and digests, so that a lone call allocates nothing in the arena. */
   readonly #stage: number;
   readonly #digest: number;
 
-  /** Instantiates `module`. Throws {@link CoreUnusable} when its self-test fails. */
-  constructor(module: WebAssembly.Module) {
+  /**
+   * Instantiates the modules. A SIMD module that fails its self-test is left aside; throws {@link CoreUnusable} when the
+   * scalar one does.
+   */
+  constructor(module: WebAssembly.Module, simdModule: WebAssembly.Module | null = null) {
     this.#arena = new Arena();
     const instance = new WebAssembly.Instance(module, { env: { memory: this.#arena.memory } });
     // The one place where types cannot follow: WebAssembly.Exports knows no signatures.
     this.#x = instance.exports as unknown as ScalarExports;
-    this.#arena.reserveBelow(this.#x.arenaBase());
+    let base = this.#x.arenaBase();
+    let simd: SimdExports | null = null;
+    if (simdModule !== null) {
+      const { exports } = new WebAssembly.Instance(simdModule, { env: { memory: this.#arena.memory } });
+      simd = exports as unknown as SimdExports;
+      base = Math.max(base, simd.arenaBase());
+    }
+    this.#arena.reserveBelow(base);
     this.#stage = this.#arena.alloc(STAGE_BYTES);
     this.#digest = this.#arena.alloc(DIGEST_BYTES);
     this.#arena.reserveBelow(this.#arena.mark());
     if (this.#x.selfTest(this.#stage) !== 1) throw new CoreUnusable('scalar module: self-test failed');
+    this.#simd = simd !== null && simd.selfTest(this.#stage) === 1 ? simd : null;
+  }
+
+  get simd(): boolean {
+    return this.#simd !== null;
   }
 
   crc32c(data: Uint8Array, start = 0): number {
@@ -133,9 +157,17 @@ export class WasmCore implements Core {
     return this.#framed(() => {
       const items = this.#putItems(messages);
       const out = this.#arena.alloc(messages.length * keepBytes);
-      this.#x.sha3Batch(items, messages.length, rounds, keepBytes, out);
+      (this.#simd ?? this.#x).sha3Batch(items, messages.length, rounds, keepBytes, out);
       return this.#arena.bytes.slice(out, out + messages.length * keepBytes);
     });
+  }
+
+  sectorPrefix(address: Uint8Array): Uint8Array {
+    return this.sha3_512(address).slice(0, SECTOR_PREFIX_BYTES);
+  }
+
+  sectorPrefixBatch(addresses: readonly Uint8Array[]): Uint8Array {
+    return this.sha3_512Batch(addresses, { keepBytes: SECTOR_PREFIX_BYTES });
   }
 
   sha512Batch(messages: readonly Uint8Array[], form?: HashForm): Uint8Array {

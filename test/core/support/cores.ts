@@ -1,14 +1,19 @@
 import type { Core } from '../../../src/core/api.js';
 import { scalarWasm } from '../../../src/core/generated/scalar.js';
+import { simdWasm } from '../../../src/core/generated/simd.js';
 import { JsCore } from '../../../src/core/js-core.js';
 import { type ScalarExports, WasmCore } from '../../../src/core/wasm-core.js';
 
 /** The compiled scalar module. */
 export const scalarModule = new WebAssembly.Module(Buffer.from(scalarWasm, 'base64'));
 
+/** The compiled SIMD module. */
+export const simdModule = new WebAssembly.Module(Buffer.from(simdWasm, 'base64'));
+
 /** Every implementation of the core: each test of behaviour runs over this table. */
 export const cores: readonly (readonly [string, Core])[] = [
   ['wasm-scalar', new WasmCore(scalarModule)],
+  ['wasm with SIMD', new WasmCore(scalarModule, simdModule)],
   ['js', new JsCore()],
 ];
 

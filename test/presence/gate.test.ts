@@ -131,6 +131,40 @@ describe('05 §8.3 strict: asking for unknown wallets', () => {
     expect(l.allow('a', w(70), T0 + 31)).toBe(true);
   });
 
+  it('05 §8.3 strict: a wallet asked for again is remembered from then on', () => {
+    const l = new PresenceRequestLimiter(1_000_000, 4);
+    for (let i = 0; i < 4; i++) expect(l.allow('a', w(i), T0)).toBe(true);
+    expect(l.allow('a', w(0), T0 + 30)).toBe(true);
+    // One pair too many: the two oldest go, and w(0) is none of them any more.
+    expect(l.allow('a', w(4), T0 + 30)).toBe(true);
+    expect(l.allow('a', w(0), T0 + 31)).toBe(false);
+    expect(l.allow('a', w(3), T0 + 29)).toBe(false);
+    expect(l.allow('a', w(1), T0 + 29)).toBe(true);
+  });
+
+  it('05 §8.3 strict: what was refused is not remembered as asked', () => {
+    const l = new PresenceRequestLimiter(1);
+    expect(l.allow('a', w(1), T0)).toBe(true);
+    expect(l.allow('a', w(2), T0 + 1)).toBe(false);
+    expect(l.allow('a', w(2), T0 + 30)).toBe(true);
+  });
+
+  it('05 §8.3 strict: a clock that goes back opens a new window, too', () => {
+    const l = new PresenceRequestLimiter(1);
+    expect(l.allow('a', w(1), T0)).toBe(true);
+    expect(l.allow('a', w(2), T0 - 29)).toBe(false);
+    expect(l.allow('a', w(2), T0 - 30)).toBe(true);
+    expect(l.allow('a', w(3), T0 - 30)).toBe(false);
+  });
+
+  it('05 §8.3 strict: endpoint and wallet are told apart', () => {
+    const l = new PresenceRequestLimiter();
+    const text = (t: string): Uint8Array => new TextEncoder().encode(t);
+    expect(l.allow('a', text('bc'), T0)).toBe(true);
+    expect(l.allow('ab', text('c'), T0)).toBe(true);
+    expect(l.allow('ab', text('c'), T0)).toBe(false);
+  });
+
   it('remembers a bounded number of pairs and survives a clock that goes back', () => {
     const l = new PresenceRequestLimiter(1_000_000, 10);
     for (let i = 0; i < 10; i++) expect(l.allow('a', w(i), T0)).toBe(true);

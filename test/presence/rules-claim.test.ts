@@ -43,6 +43,31 @@ describe('05 §7.3 keep-alive verification', () => {
     expect(judgeClaim(withPow, warm)).toEqual({ problem: null, powVerified: false });
   });
 
+  it('05 §7.3 rule 1: work that was checked is told, also when a later rule refuses', async () => {
+    const pow = {
+      ...NO_POW_KNOWLEDGE,
+      height: 5_875_000,
+      minDifficulty: 0n,
+      blockChecksum: () => new Uint8Array(64).fill(1),
+    };
+    const ledger = { ...ledgerless, ownType: 'M' as const, pow };
+    const worked = await claim({ type: 'M', pow: somePow() });
+    expect(judgeClaim(worked, ledger)).toEqual({ problem: null, powVerified: true });
+    expect(judgeClaim({ ...worked, hostname: '' }, ledger)).toEqual({
+      problem: 'hostname',
+      powVerified: true,
+    });
+    expect(judgeClaim({ ...worked, signature: null }, ledger)).toEqual({
+      problem: 'unsigned',
+      powVerified: true,
+    });
+    expect(judgeClaim(await claim({ type: 'M' }), ledger)).toEqual({
+      problem: 'pow-missing',
+      powVerified: false,
+    });
+    expect(judgeClaim(await claim(), ledger)).toEqual({ problem: null, powVerified: false });
+  });
+
   it('05 §7.3 rule 2: types M and H need a proof of work, R and C do not', async () => {
     for (const type of ['M', 'H']) {
       expect(judgeClaim(await claim({ type }), ledgerless).problem).toBe('pow-missing');

@@ -76,6 +76,19 @@ describe('05 §7.4 presence verification', () => {
     expect(await judge({ timestamp: T0 + 31 })).toBe('future');
   });
 
+  it('05 §7.4 rule 2: what is dropped unread counts as unworked', async () => {
+    const { address: wallet } = await signer();
+    for (const [fields, problem] of [
+      [{ device: new Uint8Array(65) }, 'device-length'],
+      [{ nodeVersion: 'x'.repeat(21) }, 'node-version'],
+      [{ timestamp: T0 - 301 }, 'stale'],
+    ] as const)
+      expect(judgeAddress(wallet, await address(fields), T0, ledgerless)).toEqual({
+        problem,
+        powVerified: false,
+      });
+  });
+
   it('05 §7.4 rule 2: the rules of 7.3 and the hostname rule apply to each address', async () => {
     expect(await judge({ type: 'M' })).toBe('pow-missing');
     expect(await judge({ hostname: '10.0.0.1:1' })).toBe('hostname');

@@ -211,6 +211,19 @@ describe('05 §6.4 a ledger node', () => {
     expect(problem(ledger(5_875_000), { ...hard, block: 5_874_999n })).toBe('pow-block');
   });
 
+  it('05 §6.4 rule 2: a ledger node that knows no height is at its beginning', () => {
+    const { height: _, ...rest } = ledger(5_875_000);
+    expect(problem({ ...rest, height: null })).toBe('pow-future');
+    expect(problem({ ...rest, height: null }, { ...hard, block: 0n })).toBe('pow-block');
+  });
+
+  it('05 §6.4: what is refused was not verified', () => {
+    expect(powVerdict(hard, wallet, NETWORKS.main, 'M', ledger(5_875_500))).toEqual({
+      problem: 'pow-expired',
+      verified: false,
+    });
+  });
+
   it('05 §6.4: M, H and W check, C does not, warm-up takes anything', () => {
     const late = ledger(5_875_500);
     for (const own of ['M', 'H', 'W'] as const)
@@ -256,6 +269,17 @@ describe('05 §6.7 a relay', () => {
     expect(key(300)).toHaveLength(300);
     expect(powFormProblem({ ...good, signingPublicKey: key(300) }, main)).toBe(null);
     expect(powFormProblem({ ...good, signingPublicKey: key(301) }, main)).toBe('pow-form');
+  });
+
+  it('05 §6.7: what is refused was not verified, whatever the row', () => {
+    const verdict = (fields: Partial<PowKnowledge>, pow = good) =>
+      relayPowVerdict(pow, wallet, main, know(fields));
+    const refused = (problem: string) => ({ problem, verified: false });
+    expect(verdict({}, { ...good, solution: range(0) })).toEqual(refused('pow-form'));
+    expect(verdict({ height: 1 })).toEqual(refused('pow-future'));
+    expect(verdict({ height: 6_000_000 })).toEqual(refused('pow-expired'));
+    expect(verdict({ blockChecksum: () => checksum })).toEqual(refused('pow-difficulty'));
+    expect(powVerdict(good, wallet, main, 'R', know({ height: 1 }))).toEqual(refused('pow-future'));
   });
 
   it('05 §6.7 row 2: within the validity and ten blocks either way, when the own headers are current', () => {

@@ -1,16 +1,19 @@
 // Modular multiplication of numbers up to 4096 bits in 27-bit limbs, one limb per u32, least significant first.
 //
-// Why 27 bits: a column of a product with its reduction is at most 2 × 152 products below 2^54 plus a carry below
-// 2^37, together below 2^62.3, so a whole column is summed in one u64 and its carry is taken out once.
+// Why 27 bits: a column of a product with its reduction is at most 2 × 156 products below 2^54 plus a carry below
+// 2^37, together below 2^62.4, so a whole column is summed in one u64 and its carry is taken out once.
 //
-// Montgomery form is with R = 2^(27 L) for L limbs, chosen so that R > 4 n. Then a, b < 2n gives
-//   (a b + m n) / R < (4 n² + R n) / R = n (4 n / R + 1) < 2n,
+// Montgomery form is with R = 2^(27 L) for L limbs, chosen so that R >= 4 n 2^108: squarings (power27.ts) leave numbers
+// below 2 n 2^108. A product of such a number with one below n is
+//   (a b + m n) / R < (2 n 2^108 n + R n) / R <= n (1/2 + 1) < 2n,
 // so products need no subtraction on the way; only the last result is brought below n.
+
+import { prepareSquaring, squaringDigits } from './power27';
 
 const LIMB_BITS: u32 = 27;
 const LIMB_MASK: u32 = (1 << 27) - 1;
 const BASE: u64 = 1 << 27;
-/** Room for one number: 152 limbs of 4 bytes, rounded up to whole cache lines. Every area below has it. */
+/** Room for one number: 156 limbs of 4 bytes, rounded up to whole cache lines. Every area below has it. */
 export const NUMBER_BYTES: usize = 640;
 
 /** The modulus n, and the quotients m of the running reduction. */
@@ -92,9 +95,9 @@ export function isBelowModulus(a: usize): bool {
  */
 export function loadModulus(at: usize, bytes: u32): void {
   modulusBits = bytes * 8 - (clz<u32>(load<u8>(at)) - 24);
-  // The least L with 27 L >= 8 × bytes + 2: R = 2^(27 L) > 4 n, and every string of that many bytes fits, so a
-  // signature >= n is seen as one even where n begins with zero bits. 512 bytes give 152 limbs.
-  limbs = (bytes * 8 + 2 + LIMB_BITS - 1) / LIMB_BITS;
+  // R = 2^(27 L) >= 4 n 2^108, and every string of that many bytes fits, so a signature >= n is seen as one even where n
+  // begins with zero bits. 512 bytes give 156 limbs.
+  limbs = squaringDigits(bytes);
   fromBytes(at, bytes, MODULUS);
 
   // Newton: an inverse modulo 2^k becomes one modulo 2^2k. n itself is one modulo 2^3.
@@ -105,6 +108,7 @@ export function loadModulus(at: usize, bytes: u32): void {
   inverse *= 2 - low * inverse;
   inverse *= 2 - low * inverse;
   negativeInverse = (0 - inverse) & LIMB_MASK;
+  prepareSquaring(MODULUS, limbs, negativeInverse);
   normaliseDivisor();
 }
 
@@ -191,7 +195,7 @@ function addDivisor(used: u32): void {
   }
 }
 
-/** Σ rising[i] × falling[−i] for i < count: one side of a column. At most 152 × (2^27 − 1)² < 2^61.3. */
+/** Σ rising[i] × falling[−i] for i < count: one side of a column. At most 156 × (2^27 − 1)² < 2^61.3. */
 // @ts-ignore: decorator
 @inline
 function column(rising: usize, falling: usize, count: u32): u64 {
@@ -222,21 +226,6 @@ function productColumn(a: usize, b: usize, index: u32): u64 {
   return column(a + (<usize>first << 2), b + (<usize>last << 2), last - first + 1);
 }
 
-/** The same for a × a: half of the products, doubled, and the square in the middle. */
-// @ts-ignore: decorator
-@inline
-function squareColumn(a: usize, index: u32): u64 {
-  const first = index < limbs ? 0 : index - limbs + 1;
-  const last = index - first;
-  const pairs = (last - first + 1) >> 1;
-  let sum = column(a + (<usize>first << 2), a + (<usize>last << 2), pairs) << 1;
-  if ((index & 1) == 0) {
-    const middle = limb(a, index >> 1);
-    sum += middle * middle;
-  }
-  return sum;
-}
-
 /**
  * One column of the reduction while its quotient digit is still to be found: chooses the digit that makes the column
  * a multiple of 2^27 and returns the carry.
@@ -257,7 +246,7 @@ function reductionLow(index: u32): u64 {
 }
 
 /**
- * out = a b / R mod n, below 2n for a, b below 2n. `out` may be a or b: limb i is written after its last use, in
+ * out = a b / R mod n, below 2n for a below 2 n 2^108 and b below n. `out` may be a or b: limb i is written after its last use, in
  * column i + L, which reads limbs above i only.
  */
 export function multiply(a: usize, b: usize, out: usize): void {
@@ -271,20 +260,6 @@ export function multiply(a: usize, b: usize, out: usize): void {
     carry >>= LIMB_BITS;
   }
   // The result is below 2n < 2^(27 L − 1), so what is left fits the top limb.
-  store<u32>(out + (<usize>(limbs - 1) << 2), <u32>carry);
-}
-
-/** out = a a / R mod n, as `multiply`. */
-export function square(a: usize, out: usize): void {
-  let carry: u64 = 0;
-  for (let i: u32 = 0; i < limbs; i++) {
-    carry = reduceLow(carry + squareColumn(a, i) + reductionLow(i), i);
-  }
-  for (let i = limbs; i < 2 * limbs - 1; i++) {
-    carry += squareColumn(a, i) + productColumn(QUOTIENTS, MODULUS, i);
-    store<u32>(out + (<usize>(i - limbs) << 2), <u32>carry & LIMB_MASK);
-    carry >>= LIMB_BITS;
-  }
   store<u32>(out + (<usize>(limbs - 1) << 2), <u32>carry);
 }
 

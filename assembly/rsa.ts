@@ -9,11 +9,11 @@ import {
   multiply,
   NUMBER_BYTES,
   reduceOnce,
-  square,
   toBytes,
   toMontgomery,
 } from './montgomery';
 import { encodeMessage, isUsableKey } from './pkcs1';
+import { squareTimes } from './power27';
 
 /** The encoded message that a valid signature must open to. */
 const ENCODED = memory.data(512, 8);
@@ -32,11 +32,16 @@ const ITEM_BYTES: usize = 32;
 function raise(exponent: u32): void {
   toMontgomery(SIGNATURE, BASE_FORM);
   memory.copy(POWER, BASE_FORM, NUMBER_BYTES);
+  let squarings: u32 = 1;
   for (let bit: i32 = 30 - clz<u32>(exponent); bit > 0; bit--) {
-    square(POWER, POWER);
-    if (((exponent >> bit) & 1) == 1) multiply(POWER, BASE_FORM, POWER);
+    if (((exponent >> bit) & 1) == 1) {
+      squareTimes(POWER, squarings);
+      multiply(POWER, BASE_FORM, POWER);
+      squarings = 0;
+    }
+    squarings++;
   }
-  square(POWER, POWER);
+  squareTimes(POWER, squarings);
   multiply(POWER, SIGNATURE, POWER);
   reduceOnce(POWER);
 }

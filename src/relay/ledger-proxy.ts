@@ -5,6 +5,7 @@ import {
   balanceCacheMs,
   headerRequestBytesMax,
   headerRequestSeconds,
+  ledgerRepeatMs,
   ledgerRequestBytesMax,
   ledgerRequestSeconds,
   ledgerRetryMs,
@@ -36,7 +37,13 @@ interface Pending {
   started: boolean;
   /** Ids of the ledger connections the question went to: only they may answer. */
   readonly asked: Set<number>;
-  readonly timers: Timer[];
+  /** Those of them that got it since it was last begun anew: nobody gets it twice in one round. */
+  readonly round: Set<number>;
+  /** Clock milliseconds of the last sending. */
+  sentMs: number;
+  expiry: Timer | null;
+  /** Of this round: the second and the third ledger node. */
+  retries: Timer[];
 }
 
 export interface Question {
@@ -62,6 +69,10 @@ export interface LedgerProxyOptions {
  * equal questions are asked once, one ledger node at a time with a second and third after silence, an answer
  * counts only from a connection the question was sent to, every entry has its own timer, and both the table
  * and each client's share of it are bounded.
+ *
+ * A question that is repeated while it is open is asked again: ledger nodes pass over in silence what they do
+ * not have yet, as the header behind their last but one block (09 §7.1), and clients repeat it word for word
+ * once that block is announced.
  */
 export class LedgerProxy {
   /** Open questions by code and key, the one in flight first; others of the same key wait behind it. */
@@ -114,10 +125,15 @@ export class LedgerProxy {
     const asker: Asker = { peer, withMode: q.withMode ?? false };
     const same = list.find((p) => p.variant === variant);
     if (same !== undefined) {
-      if (same.askers.some((a) => a.peer.id === peer.id)) return true;
-      same.askers.push(asker);
-      this.#perClient.set(peer.id, open + 1);
-      this.#count('joined');
+      if (!same.askers.some((a) => a.peer.id === peer.id)) {
+        same.askers.push(asker);
+        this.#perClient.set(peer.id, open + 1);
+        this.#count('joined');
+      }
+      if (same.started && clock.nowMs() - same.sentMs >= ledgerRepeatMs) {
+        this.#count('repeated');
+        this.#begin(same);
+      }
       return true;
     }
     if (this.#all.size >= limits.ledgerRequestsMax) this.#evictOldest();
@@ -130,7 +146,10 @@ export class LedgerProxy {
       askers: [asker],
       started: false,
       asked: new Set(),
-      timers: [],
+      round: new Set(),
+      sentMs: Number.NEGATIVE_INFINITY,
+      expiry: null,
+      retries: [],
     };
     // Making room may have emptied the list and with it its place in the map.
     const queue = this.#pending.get(id) ?? [];
@@ -140,31 +159,33 @@ export class LedgerProxy {
     this.#perClient.set(peer.id, (this.#perClient.get(peer.id) ?? 0) + 1);
     const seconds = q.code === Code.getBlockHeaders4 ? headerRequestSeconds : ledgerRequestSeconds;
     // From the asking on, not from when its turn comes: nobody waits longer for being behind others.
-    entry.timers.push(
-      clock.after(seconds * 1000, () => {
-        this.#count('timeout');
-        this.#finish(entry);
-      }),
-    );
-    if (queue.length === 1) this.#start(entry);
+    entry.expiry = clock.after(seconds * 1000, () => {
+      this.#count('timeout');
+      this.#finish(entry);
+    });
+    if (queue.length === 1) this.#begin(entry);
     return true;
   }
 
-  #start(entry: Pending): void {
+  /** Begins a round: one ledger node at once, a second and a third after silence. */
+  #begin(entry: Pending): void {
     const { clock } = this.options;
     entry.started = true;
+    entry.round.clear();
+    for (const t of entry.retries) t.cancel();
     this.#askNext(entry);
-    entry.timers.push(
-      clock.after(ledgerRetryMs, () => this.#askNext(entry)),
-      clock.after(2 * ledgerRetryMs, () => this.#askNext(entry)),
+    entry.retries = [ledgerRetryMs, 2 * ledgerRetryMs].map((ms) =>
+      clock.after(ms, () => this.#askNext(entry)),
     );
   }
 
   #askNext(entry: Pending): void {
     for (const u of this.options.upstreams()) {
       // One whose queue is full did not get the question: the next one may.
-      if (!u.isOpen || entry.asked.has(u.id) || !u.send(entry.code, entry.payload, 'normal')) continue;
+      if (!u.isOpen || entry.round.has(u.id) || !u.send(entry.code, entry.payload, 'normal')) continue;
       entry.asked.add(u.id);
+      entry.round.add(u.id);
+      entry.sentMs = this.options.clock.nowMs();
       this.#count('forwarded');
       return;
     }
@@ -175,9 +196,14 @@ export class LedgerProxy {
     for (const entry of this.#all) if (entry.started && entry.asked.size === 0) this.#askNext(entry);
   }
 
+  #cancel(entry: Pending): void {
+    entry.expiry?.cancel();
+    for (const t of entry.retries) t.cancel();
+  }
+
   #finish(entry: Pending): void {
     if (!this.#all.delete(entry)) return;
-    for (const t of entry.timers) t.cancel();
+    this.#cancel(entry);
     for (const a of entry.askers) {
       const n = (this.#perClient.get(a.peer.id) ?? 1) - 1;
       if (n <= 0) this.#perClient.delete(a.peer.id);
@@ -187,7 +213,7 @@ export class LedgerProxy {
     const i = list.indexOf(entry);
     list.splice(i, 1);
     if (list.length === 0) this.#pending.delete(entry.key);
-    else if (i === 0) this.#start(list[0]!);
+    else if (i === 0) this.#begin(list[0]!);
   }
 
   #evictOldest(): void {
@@ -279,7 +305,7 @@ export class LedgerProxy {
   }
 
   close(): void {
-    for (const entry of this.#all) for (const t of entry.timers) t.cancel();
+    for (const entry of this.#all) this.#cancel(entry);
     this.#all.clear();
     this.#pending.clear();
     this.#perClient.clear();

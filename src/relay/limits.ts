@@ -62,6 +62,11 @@ export const ledgerRequestSeconds = 30;
 export const headerRequestSeconds = 120;
 /** After this long without an answer a second ledger node is asked, after twice as long a third. */
 export const ledgerRetryMs = 3_000;
+/**
+ * An open question that a client repeats goes to ledger nodes again unless it went to one this short a time ago:
+ * whoever repeats it has reason to, and one message a second per question is all it costs.
+ */
+export const ledgerRepeatMs = 1_000;
 /** Largest transaction the ledger takes (10 §9.1). */
 export const transactionBytesMax = 512_000;
 /** Largest client request passed to the ledger (09 §13 remedy 3); header requests carry a filter. */

@@ -78,6 +78,43 @@ describe('09 §13 remedy 1: one ledger node at a time', () => {
     expect(proxy.size).toBe(0);
   });
 
+  it('a question repeated while it is open is asked again, once a second at most (09 §7.1: silence at the tip)', () => {
+    const client = new FakePeer();
+    proxy.ask(client, headers);
+    proxy.ask(client, headers);
+    clock.advance(999);
+    proxy.ask(client, headers);
+    expect(asked()).toEqual([1, 0, 0, 0]);
+    clock.advance(1);
+    expect(proxy.ask(client, headers)).toBe(true);
+    expect(asked()).toEqual([2, 0, 0, 0]);
+    // A round like the first one: the old one's second and third are gone.
+    clock.advance(2_999);
+    expect(asked()).toEqual([2, 0, 0, 0]);
+    clock.advance(1);
+    expect(asked()).toEqual([2, 1, 0, 0]);
+    clock.advance(26_000);
+    expect(asked()).toEqual([2, 1, 1, 0]);
+    expect(proxy.ask(new FakePeer(), headers)).toBe(true);
+    expect(asked()).toEqual([3, 1, 1, 0]);
+    expect([counted('repeated'), counted('joined'), proxy.size]).toEqual([2, 1, 1]);
+    // Whoever was asked in any round may answer; everybody gets it once.
+    proxy.answer(headers.code, key, ups[2]!, Code.blockHeaders4, answer);
+    expect(client.sent).toEqual([{ code: Code.blockHeaders4, payload: answer }]);
+    clock.advance(60_000);
+    expect(asked()).toEqual([3, 1, 1, 0]);
+  });
+
+  it('a question that waits behind another variant is not sent by being repeated', () => {
+    const client = new FakePeer();
+    proxy.ask(client, { ...name, variant: Uint8Array.of(1) });
+    const waiting = { ...name, payload: Uint8Array.of(8), variant: Uint8Array.of(2) };
+    proxy.ask(client, waiting);
+    clock.advance(2_000);
+    proxy.ask(client, waiting);
+    expect(ups[0]!.sent.map((x) => x.payload)).toEqual([payload]);
+  });
+
   it('after the answer nobody else is asked, and a later answer goes nowhere', () => {
     const client = new FakePeer();
     proxy.ask(client, name);

@@ -32,6 +32,7 @@ const ALONE = new Set(['core', 'clock', 'counters']);
 const SUB_FACADES = new Set([
   'core/node',
   'identity/node',
+  'presence/node',
   'ledger/node',
   'link/node',
   'client/node',
@@ -42,6 +43,7 @@ const SUB_FACADES = new Set([
 const NODE_PLACES = [
   'core/node/',
   'identity/node/',
+  'presence/node/',
   'ledger/node/',
   'link/node/',
   'client/node/',

@@ -16,5 +16,6 @@ export * from './rules-time.js';
 export * from './service.js';
 export * from './signature-gate.js';
 export { SlabPresenceStore } from './slab-store.js';
+export * from './snapshot.js';
 export * from './store.js';
 export * from './verify.js';

@@ -9,10 +9,12 @@ import {
 } from './constants.js';
 import { encodePresence, type Presence } from './presence.js';
 import { expiryThreshold, isOverdrawn } from './rules-time.js';
+import { isAlive, readImage, writeImage } from './slab-image.js';
 import { encodeHead, Flag } from './slab-record.js';
 import { noRow } from './slab-rows.js';
 import { SlabTables } from './slab-tables.js';
 import { RowWheel } from './slab-wheel.js';
+import type { SnapshotSource, SnapshotTarget } from './snapshot.js';
 import {
   devicesMax,
   evictionScanMax,
@@ -32,7 +34,7 @@ type Gone = 'expired' | 'removed' | 'evicted';
  * The presence store as bytes in a slab with indices of numbers: no object per presence, so a million of
  * them cost the collector nothing and little more memory than their bytes on the wire.
  */
-export class SlabPresenceStore implements PresenceStore {
+export class SlabPresenceStore implements PresenceStore, SnapshotSource, SnapshotTarget {
   readonly #tables = new SlabTables();
   readonly #wheels: Readonly<Record<PresenceType, RowWheel>> = {
     C: new RowWheel(this.#tables),
@@ -321,5 +323,67 @@ export class SlabPresenceStore implements PresenceStore {
   subscribe(listener: StoreListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  // --- snapshot -------------------------------------------------------------------------------------------
+
+  exportWallets(row: number, into: Uint8Array): { next: number | null; bytes: number; wallets: number } {
+    const t = this.#tables;
+    let bytes = 0;
+    let wallets = 0;
+    for (let w = row; w < t.walletEnd; w++) {
+      if (t.firstOf(w) === noRow) continue;
+      const end = writeImage(t, w, into, bytes);
+      if (end < 0) {
+        // One that fits no block at all would stop the rest.
+        if (bytes === 0) continue;
+        return { next: w, bytes, wallets };
+      }
+      bytes = end;
+      wallets++;
+    }
+    return { next: null, bytes, wallets };
+  }
+
+  importWallets(payload: Uint8Array, now: number): { addresses: number; skipped: number } {
+    const t = this.#tables;
+    const before = this.addresses;
+    let read = 0;
+    for (let at = 0; at < payload.length; ) {
+      const image = readImage(payload, at);
+      at = image.end;
+      read += image.entries.length;
+      let w = t.index.find(image.owner.wallet);
+      for (const e of image.entries) {
+        if (!isAlive(e.second, now) || this.addresses >= this.#addressesMax) continue;
+        if (w < 0) w = t.addWallet(image.head, image.owner.wallet, image.lead);
+        // A wallet stands there twice when it left and came back while the snapshot was written.
+        else if (this.#surplus(w, e.type) !== noRow || t.hasBodyOf(w, e.body)) continue;
+        const entry = t.addBody(w, e.body, e.flags, e.type, e.second, e.announced);
+        this.#wheels[e.type].insert(entry);
+        if (e.type === 'R') t.setRelays(w, t.relaysOf(w) + 1);
+      }
+    }
+    const addresses = this.addresses - before;
+    return { addresses, skipped: read - addresses };
+  }
+
+  /** Relays and ledger nodes are told of; of clients, which are nearly all, nobody asks what was known before. */
+  importFinished(): void {
+    const t = this.#tables;
+    for (const w of [...this.relayWallets()]) for (const l of this.#listeners) l.relayAdded?.(w);
+    for (const type of ['R', 'H', 'M'] as const)
+      for (const e of [...this.#wheels[type].oldestFirst()]) {
+        const w = t.walletRowOf(e);
+        if (w === noRow) continue;
+        const address = t.addressOf(e);
+        const wallet = t.walletOf(w);
+        for (const l of this.#listeners) l.stored?.(wallet, address);
+      }
+  }
+
+  importAborted(): void {
+    this.#tables.clear();
+    for (const type of PRESENCE_TYPES) this.#wheels[type].clear();
   }
 }

@@ -40,14 +40,31 @@ const hashedBytes = 9;
  * address and by sector. Knows layouts, no rules: those are the store's.
  */
 export class SlabTables implements Addressed, Positioned, WheelRows {
-  readonly slab = new Slab((owner, ref) => {
-    if (owner >= walletMark) this.#wallets.set(owner - walletMark, W.ref, ref);
-    else this.#entries.set(owner, E.ref, ref);
-  });
+  #slab = this.#emptySlab();
   readonly #wallets = new Rows(4);
   readonly #entries = new Rows(8);
   readonly index = new AddressIndex(this);
   readonly sectors = new SectorOrder(this);
+
+  #emptySlab(): Slab {
+    return new Slab((owner, ref) => {
+      if (owner >= walletMark) this.#wallets.set(owner - walletMark, W.ref, ref);
+      else this.#entries.set(owner, E.ref, ref);
+    });
+  }
+
+  get slab(): Slab {
+    return this.#slab;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#slab = this.#emptySlab();
+    this.#wallets.clear();
+    this.#entries.clear();
+    this.index.clear();
+    this.sectors.clear();
+  }
 
   get wallets(): number {
     return this.#wallets.size;
@@ -269,6 +286,14 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
       if (bytesEqual(bytes.subarray(from, from + device.length), device)) return e;
     }
     return noRow;
+  }
+
+  /** True when the wallet has an endpoint on the device of that body. */
+  hasBodyOf(w: number, body: Uint8Array): boolean {
+    if (this.firstOf(w) === noRow) return false;
+    const at = varBytes(body[0]!);
+    const from = at + varBytes(body[at]!);
+    return this.findEntry(w, body.subarray(from, from + lengthAt(body, at))) !== noRow;
   }
 
   /** Row of the endpoint's wallet; {@link noRow} when it is no endpoint any more. */

@@ -1,0 +1,317 @@
+// What a stored presence costs in resident memory, growth peaks included, and how fast the store is.
+//
+//   node bench/presence-store.mjs [--count 1000000] [--store slab|objects] [--no-save]
+//
+// Builds first when the sources changed. Writes bench/results/presence-store[-COUNT].json and .md and ends with 1
+// when the bar is missed. Resident memory is that of this process (VmRSS, VmHWM) above what it had before the
+// store held anything; the keys and signatures are random bytes, because the store never looks into them.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const { values } = parseArgs({
+  options: {
+    count: { type: 'string', default: '1000000' },
+    store: { type: 'string', default: 'slab' },
+    'no-save': { type: 'boolean', default: false },
+    child: { type: 'boolean', default: false },
+  },
+});
+const count = Number(values.count);
+
+/** Resident bytes per presence against its bytes on the wire (ARCHITECTURE.md). */
+const barMemory = 1.12;
+/** Seconds until a million presences are served again after a restart. */
+const barWarmSeconds = 5 * Math.max(1, count / 1_000_000);
+const T0 = 1_767_225_600;
+
+if (!values.child) {
+  const built = spawnSync(process.execPath, [join(root, 'scripts/run.mjs'), 'build'], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (built.status !== 0) process.exit(built.status ?? 1);
+  const child = spawnSync(
+    process.execPath,
+    ['--expose-gc', fileURLToPath(import.meta.url), '--child', ...process.argv.slice(2)],
+    { stdio: 'inherit' },
+  );
+  process.exit(child.status ?? 1);
+}
+
+const { SlabPresenceStore, MemoryPresenceStore, encodePresence, presenceAnswer } = await import(
+  '../dist/presence/index.js'
+);
+const { SnapshotFile } = await import('../dist/presence/node/index.js');
+
+const status = (name) => {
+  const m = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
+  return Number(m[1]) * 1024;
+};
+const settle = async () => {
+  for (let i = 0; i < 4; i++) {
+    globalThis.gc();
+    await new Promise((r) => setTimeout(r, 20));
+  }
+};
+const seconds = (work) => {
+  const from = process.hrtime.bigint();
+  work();
+  return Number(process.hrtime.bigint() - from) / 1e9;
+};
+
+/** A 32-bit mixer: addresses are hashes, and the same number gives the same address without keeping it. */
+const mix = (n) => {
+  let x = Math.imul(n ^ (n >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
+};
+const wallet = new Uint8Array(45);
+const walletView = new DataView(wallet.buffer);
+function walletOf(n) {
+  wallet[0] = 1;
+  for (let i = 0; i < 11; i++) walletView.setUint32(1 + 4 * i, mix(n * 11 + i));
+  return wallet;
+}
+// RSA-4096: the key blob has 523 bytes, the signature 512 (docs/protocol/02 §2.1).
+const publicKey = new Uint8Array(523);
+const signature = new Uint8Array(512);
+crypto.getRandomValues(publicKey);
+crypto.getRandomValues(signature);
+const device = new Uint8Array(16);
+const deviceView = new DataView(device.buffer);
+function presenceOf(n, lastSeen) {
+  for (let i = 0; i < 4; i++) deviceView.setUint32(4 * i, mix(n + i * 7919));
+  // A few bytes of each differ, so that a mistaken record shows; the rest would only cost time here.
+  new DataView(publicKey.buffer).setUint32(8, n);
+  new DataView(signature.buffer).setUint32(8, n);
+  return {
+    version: 1,
+    wallet: walletOf(n),
+    publicKey,
+    metadata: null,
+    addresses: [
+      {
+        version: 2,
+        device,
+        hostname: `203.0.113.${n % 256}:10235`,
+        type: 'C',
+        nodeVersion: 'Spixi-0.9.8',
+        lastSeen,
+        signature,
+        pow: null,
+      },
+    ],
+  };
+}
+let wireBytes = 0;
+const sample = Math.min(count, 10_000);
+for (let n = 0; n < sample; n++) wireBytes += encodePresence(presenceOf(n, T0)).length;
+wireBytes /= sample;
+
+const make = () =>
+  values.store === 'slab'
+    ? new SlabPresenceStore({ addressesMax: count })
+    : new MemoryPresenceStore({ addressesMax: count });
+{
+  // Warm the code, so that what the compiler takes is not counted as presences.
+  const warm = make();
+  for (let n = 0; n < 20_000; n++) {
+    const p = presenceOf(n, T0 + (n % 300));
+    warm.upsert(p, p.addresses[0]);
+  }
+  for (let n = 0; n < 20_000; n++) presenceAnswer(warm, walletOf(n));
+  warm.expire(T0 + 1000);
+}
+await settle();
+
+const loadBefore = loadavg()[0];
+const before = status('VmRSS');
+// Generating the data takes its part of the time; it is measured alone and taken off.
+const generating = seconds(() => {
+  for (let n = 0; n < count; n++) presenceOf(n, T0 + (n % 280));
+});
+const store = make();
+let peak = 0;
+const filling = seconds(() => {
+  for (let n = 0; n < count; n++) {
+    const p = presenceOf(n, T0 + (n % 280));
+    if (store.upsert(p, p.addresses[0]) !== 'added') throw new Error('not added');
+    if (n % 4096 === 0) peak = Math.max(peak, status('VmRSS'));
+  }
+});
+peak = Math.max(peak, status('VmRSS'), status('VmHWM'));
+await settle();
+const filled = status('VmRSS');
+const perPresence = (filled - before) / count;
+const perPresencePeak = (peak - before) / count;
+
+const asked = Math.min(count, 500_000);
+const refreshing = seconds(() => {
+  for (let i = 0; i < asked; i++) {
+    const n = mix(i) % count;
+    const p = presenceOf(n, T0 + 290);
+    if (store.upsert(p, p.addresses[0]) !== 'replaced') throw new Error('not there');
+  }
+});
+const askingAlone = seconds(() => {
+  for (let i = 0; i < asked; i++) walletOf(mix(i) % count);
+});
+let answered = 0;
+const asking = seconds(() => {
+  for (let i = 0; i < asked; i++) answered += presenceAnswer(store, walletOf(mix(i) % count))[0].length;
+});
+if (Math.abs(answered / asked - wireBytes) > 5) throw new Error('answers of another size');
+const generatingAsked = (generating * asked) / count;
+
+let saved = null;
+let warm = null;
+if (!values['no-save'] && values.store === 'slab') {
+  const dir = mkdtempSync(join(tmpdir(), 'presence-store-'));
+  try {
+    const file = new SnapshotFile(join(dir, 'presences.bin'));
+    const moment = { lock: new TextEncoder().encode('Ixian'), now: T0 + 279 };
+    // How long this thread was not free at a stretch while the file was written.
+    let longest = 0;
+    let last = performance.now();
+    const beat = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last - 1);
+      last = performance.now();
+    }, 1);
+    const from = performance.now();
+    await file.save(store, moment);
+    clearInterval(beat);
+    saved = {
+      seconds: (performance.now() - from) / 1000,
+      bytes: statSync(join(dir, 'presences.bin')).size,
+      longestHoldMs: longest,
+    };
+    const target = make();
+    const begin = performance.now();
+    const result = await file.load(target, moment);
+    warm = { seconds: (performance.now() - begin) / 1000, addresses: result.addresses };
+    for (let i = 0; i < 1000; i++) {
+      const w = walletOf(mix(i) % count).slice();
+      const [a] = presenceAnswer(store, w);
+      const [b] = presenceAnswer(target, w);
+      if (a.length !== b.length || a.some((x, k) => x !== b[k]))
+        throw new Error('another answer after a warm start');
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+const expiring = seconds(() => {
+  if (store.expire(T0 + 10_000) !== count) throw new Error('not all expired');
+});
+await settle();
+const emptied = status('VmRSS');
+
+const git = (...args) => {
+  try {
+    return execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+  } catch {
+    return 'unknown';
+  }
+};
+const loadNow = loadavg()[0];
+const busy = loadBefore > cpus().length || loadNow > cpus().length;
+const perSecond = (n, s) => Math.round(n / s);
+const lines = [
+  {
+    measure: 'resident per presence, against its bytes on the wire',
+    value: perPresence / wireBytes,
+    bar: barMemory,
+    unit: 'x',
+  },
+  {
+    measure: 'the same at the highest point while growing',
+    value: perPresencePeak / wireBytes,
+    bar: barMemory,
+    unit: 'x',
+  },
+];
+if (warm !== null)
+  lines.push({
+    measure: 'warm start from the snapshot',
+    value: warm.seconds,
+    bar: barWarmSeconds,
+    unit: 's',
+  });
+for (const l of lines) l.holds = l.value <= l.bar;
+const result = {
+  bench: 'presence-store',
+  store: values.store,
+  date: new Date().toISOString(),
+  commit:
+    git('rev-parse', '--short', 'HEAD') +
+    (git('status', '--porcelain', '--', 'src/presence') === '' ? '' : '+changes'),
+  machine: {
+    cpu: cpus()[0].model,
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    node: process.version,
+    loadBefore,
+    loadAfter: loadNow,
+    busy,
+  },
+  count,
+  wireBytesPerPresence: wireBytes,
+  residentBytesPerPresence: perPresence,
+  residentPeakBytesPerPresence: perPresencePeak,
+  residentBytesAfterExpiry: emptied - before,
+  ratesPerSecond: {
+    added: perSecond(count, filling - generating),
+    renewed: perSecond(asked, refreshing - generatingAsked),
+    answered: perSecond(asked, asking - askingAlone),
+    expired: perSecond(count, expiring),
+  },
+  snapshot: saved,
+  warmStart: warm,
+  lines,
+};
+const row = (l) =>
+  `| ${l.measure} | ${l.value.toFixed(3)} ${l.unit} | <= ${l.bar} ${l.unit} | ${l.holds ? 'holds' : 'MISSED'} |`;
+const md = [
+  `# Presence store: ${count.toLocaleString('en')} presences (${values.store})`,
+  '',
+  `${result.date}, commit ${result.commit}, ${result.machine.cpu}, ${result.machine.cores} cores, Node ${process.version}.`,
+  busy
+    ? `The machine was busy (load ${loadBefore.toFixed(1)} before, ${loadNow.toFixed(1)} after): times and rates are lower bounds.`
+    : `Load ${loadBefore.toFixed(1)} before, ${loadNow.toFixed(1)} after.`,
+  '',
+  '| Measure | Value | Bar | Verdict |',
+  '|---|---|---|---|',
+  ...lines.map(row),
+  '',
+  '| Figure | Value |',
+  '|---|---|',
+  `| bytes on the wire per presence | ${wireBytes.toFixed(1)} |`,
+  `| resident bytes per presence | ${perPresence.toFixed(1)} |`,
+  `| resident bytes per presence at the highest point | ${perPresencePeak.toFixed(1)} |`,
+  `| resident above the beginning after all expired | ${((emptied - before) / 1e6).toFixed(1)} MB |`,
+  `| added per second | ${result.ratesPerSecond.added.toLocaleString('en')} |`,
+  `| renewed per second (random order) | ${result.ratesPerSecond.renewed.toLocaleString('en')} |`,
+  `| answered per second (random order) | ${result.ratesPerSecond.answered.toLocaleString('en')} |`,
+  `| expired per second | ${result.ratesPerSecond.expired.toLocaleString('en')} |`,
+  ...(saved === null
+    ? []
+    : [
+        `| snapshot written | ${saved.seconds.toFixed(2)} s, ${(saved.bytes / 1e6).toFixed(0)} MB |`,
+        `| longest the thread was held while writing | ${saved.longestHoldMs.toFixed(0)} ms |`,
+      ]),
+  '',
+].join('\n');
+const name = [
+  'presence-store',
+  ...(values.store === 'slab' ? [] : [values.store]),
+  ...(count === 1_000_000 ? [] : [count]),
+].join('-');
+writeFileSync(join(root, 'bench/results', `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+writeFileSync(join(root, 'bench/results', `${name}.md`), md);
+console.log(md);
+process.exitCode = lines.every((l) => l.holds) ? 0 : 1;

@@ -58,6 +58,11 @@ describe.each(sides)('03 §3.5, limits of fields on the side of the %s', (side, 
     });
   });
 
+  it('03 §3.5 step 6: an address that is a key is told before the key is looked at', async () => {
+    const over = { address: new Uint8Array(60).fill(1), publicKey: new Uint8Array(528).fill(7) };
+    expect(refused(await run(await signedHello('w0', over)))).toMatchObject({ step: 6, bye: 603 });
+  });
+
   it.each([33, 36, 45, 48])('03 §3.5 step 6: %i bytes in the field of the key are an address', async (n) => {
     const publicKey = new Uint8Array(n).fill(1);
     expect(refused(await run(await signedHello('w0', { publicKey })))).toMatchObject({ step: 6, bye: 603 });
@@ -189,6 +194,17 @@ describe('03 §3.5, the accepted peer', () => {
     expect(v).toMatchObject({ kind: 'accept', peer: { verified: 'signature', signedEndpoint: '' } });
   });
 
+  it("03 §3.5 step 8': without a policy a signature that verifies nowhere counts as elsewhere", async () => {
+    const context = { network: NETWORKS.main, observedIp: IP, engine: verifier };
+    const client = encodeHello(await signedHello('w0', { endpoint: 'x' }));
+    expect(await judgeHello(client, { ...context, ownEndpoint: '' })).toMatchObject({
+      kind: 'accept',
+      peer: { verified: 'none', signedEndpoint: null },
+    });
+    const relay = encodeHello(await signedHello('w0', { endpoint: 'x', nodeType: 'R' }));
+    expect(refused(await judgeHello(relay, { ...context, ownEndpoint: '' }))).toMatchObject({ step: 8 });
+  });
+
   it('a failing engine is no verdict', async () => {
     const broken: VerifyEngine = {
       name: 'native',
@@ -266,6 +282,13 @@ describe('03 §3.5, admission', () => {
     expect((await judge(await signedHello('w0', { nodeType: 'M' }), { limits: noMasters })).kind).toBe(
       'accept',
     );
+  });
+
+  it('03 §3.5 step 11: the limit is looked at once, before the signature', async () => {
+    let looked = 0;
+    const counted = { ...limits, clients: () => (looked++ === 0 ? -1 : 5) };
+    expect((await judge(await signedHello('w0'), { limits: counted })).kind).toBe('accept');
+    expect(looked).toBe(1);
   });
 
   it('03 §3.5 step 12: H as M, nobody else, and not when the balance suffices', async () => {

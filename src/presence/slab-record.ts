@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter } from '../wire/index.js';
-import { encodePresenceAddress, type PresenceAddress } from './address.js';
+import type { PresenceAddress } from './address.js';
+import { slabRecordBytesMax } from './slab-memory.js';
 import type { StoreOwner } from './store.js';
 
 /**
@@ -31,14 +32,87 @@ export const flagsAt = 6;
 export const typeAt = 7;
 export const announcedAt = 8;
 
-/** The beginning of a presence up to its key: what {@link headOffset} points to. */
-export function encodeHead(owner: StoreOwner): Uint8Array {
-  return new ByteWriter(48 + owner.publicKey.length + owner.wallet.length)
-    .var(owner.version)
-    .vb(owner.wallet)
-    .vb(owner.publicKey)
-    .bytes();
+const utf8 = new TextEncoder();
+/** Strings of at most this many UTF-16 units have a length of one byte, whatever they hold. */
+const shortUnitsMax = 42;
+
+/**
+ * Where a record is put together before it goes into the slab: one buffer for all, because a fresh one for
+ * every claim would be most of the memory that the collector has to find again.
+ */
+export class RecordScratch {
+  readonly #bytes = new Uint8Array(slabRecordBytesMax);
+  #at = 0;
+
+  #u8(v: number): this {
+    this.#bytes[this.#at++] = v;
+    return this;
+  }
+
+  #raw(b: Uint8Array): this {
+    this.#bytes.set(b, this.#at);
+    this.#at += b.length;
+    return this;
+  }
+
+  #var(v: number): this {
+    if (v >= 0 && v <= 0xf7 && Number.isInteger(v)) return this.#u8(v);
+    return this.#raw(new ByteWriter(16).var(v).bytes());
+  }
+
+  /** Lengths and seconds, which are most numbers here. */
+  #positive(v: number): this {
+    if (v <= 0xf7 || v > 0xffff_ffff || !Number.isInteger(v)) return this.#var(v);
+    if (v <= 0xffff)
+      return this.#u8(0xfc)
+        .#u8(v & 255)
+        .#u8(v >>> 8);
+    this.#u8(0xfd);
+    for (let shift = 0; shift < 32; shift += 8) this.#u8((v >>> shift) & 255);
+    return this;
+  }
+
+  #vb(b: Uint8Array): this {
+    return this.#positive(b.length).#raw(b);
+  }
+
+  #netstr(text: string): this {
+    if (text.length > shortUnitsMax) return this.#raw(new ByteWriter(256).netstr(text).bytes());
+    const { written } = utf8.encodeInto(text, this.#bytes.subarray(this.#at + 1));
+    this.#u8(written);
+    this.#at += written;
+    return this;
+  }
+
+  #taken(): Uint8Array {
+    if (this.#at > this.#bytes.length) throw new RangeError(`a record of ${this.#at} bytes`);
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  /** The beginning of a presence up to its key: what {@link headOffset} points to. Valid until the next call. */
+  head(owner: StoreOwner): Uint8Array {
+    this.#at = 0;
+    return this.#var(owner.version).#vb(owner.wallet).#vb(owner.publicKey).#taken();
+  }
+
+  /** The endpoint's body with that node version. Valid until the next call. */
+  body(a: PresenceAddress, nodeVersion: string): Uint8Array {
+    this.#at = 0;
+    this.#var(a.version === 1 ? 2 : a.version)
+      .#vb(a.device)
+      .#netstr(a.hostname)
+      .#u8(a.type.charCodeAt(0))
+      .#netstr(nodeVersion)
+      .#positive(a.lastSeen);
+    for (const field of [a.signature, a.pow])
+      if (field === null) this.#raw(absent);
+      else this.#vb(field);
+    return this.#taken();
+  }
 }
+
+/** What the reference writes where a signature or proof of work is missing (05 §3.1). */
+const absent = new Uint8Array(4);
 
 /** What a head says; views into `bytes`. Throws DecodeError for anything else. */
 export function decodeHead(bytes: Uint8Array, at = 0, end = bytes.length): StoreOwner {
@@ -60,11 +134,6 @@ export function flagsOf(a: PresenceAddress, powVerified: boolean): number {
   );
 }
 
-/** The endpoint's body. */
-export function encodeBody(a: PresenceAddress): Uint8Array {
-  return encodePresenceAddress(a.version === 1 ? { ...a, version: 2 } : a);
-}
-
 /** Bytes of the IxiVarInt that begins with `lead` (docs/protocol/01 §2). */
 export function varBytes(lead: number): number {
   if (lead <= 0xf7) return 1;
@@ -76,6 +145,22 @@ export function varBytes(lead: number): number {
 export function lengthAt(bytes: Uint8Array, at: number): number {
   const lead = bytes[at]!;
   return lead <= 0xf7 ? lead : bytes[at + 1]! | (bytes[at + 2]! << 8);
+}
+
+/** Bytes that {@link putLength} takes. */
+export const lengthBytes = (length: number): number => (length <= 0xf7 ? 1 : length <= 0xffff ? 3 : 5);
+
+/** Writes a length as the writer does; where the next byte goes. */
+export function putLength(into: Uint8Array, at: number, length: number): number {
+  if (length <= 0xf7) {
+    into[at] = length;
+    return at + 1;
+  }
+  const wide = length > 0xffff;
+  into[at] = wide ? 0xfd : 0xfc;
+  const end = at + lengthBytes(length);
+  for (let i = at + 1, v = length; i < end; i++, v >>>= 8) into[i] = v & 255;
+  return end;
 }
 
 /** The endpoint in a body, in arrays of its own. */

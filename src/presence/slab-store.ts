@@ -10,7 +10,7 @@ import {
 import { encodePresence, type Presence } from './presence.js';
 import { expiryThreshold, isOverdrawn } from './rules-time.js';
 import { isAlive, readImage, writeImage } from './slab-image.js';
-import { encodeHead, Flag } from './slab-record.js';
+import { Flag } from './slab-record.js';
 import { noRow } from './slab-rows.js';
 import { SlabTables } from './slab-tables.js';
 import { RowWheel } from './slab-wheel.js';
@@ -145,7 +145,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     if (surplus === noRow && this.addresses >= this.#addressesMax && !this.#makeRoom(type)) return 'full';
     // Making room may have taken the wallet's last endpoint, and the wallet with it.
     w = t.index.find(owner.wallet);
-    if (w < 0) w = t.addWallet(encodeHead(owner), owner.wallet);
+    if (w < 0) w = t.addOwner(owner);
     const entry = t.addEntry(w, address, type, powVerified);
     this.#wheels[type].insert(entry);
     if (type === 'R') this.#relayGained(w);

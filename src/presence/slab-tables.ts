@@ -1,5 +1,5 @@
 import { sectorPrefix } from '../identity/index.js';
-import { ByteWriter, bytesEqual } from '../wire/index.js';
+import { bytesEqual } from '../wire/index.js';
 import { encodePresenceAddress, type PresenceAddress } from './address.js';
 import { PRESENCE_TYPES, type PresenceType } from './constants.js';
 import { type Addressed, AddressIndex, addressHash } from './slab-index.js';
@@ -9,14 +9,15 @@ import {
   bodyOffset,
   decodeBody,
   decodeHead,
-  encodeBody,
-  encodeHead,
   Flag,
   flagsAt,
   flagsOf,
   headOffset,
   lengthAt,
+  lengthBytes,
   nodeVersionOf,
+  putLength,
+  RecordScratch,
   typeAt,
   varBytes,
 } from './slab-record.js';
@@ -41,6 +42,7 @@ const hashedBytes = 9;
  */
 export class SlabTables implements Addressed, Positioned, WheelRows {
   #slab = this.#emptySlab();
+  readonly #scratch = new RecordScratch();
   readonly #wallets = new Rows(4);
   readonly #entries = new Rows(8);
   readonly index = new AddressIndex(this);
@@ -81,7 +83,12 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
 
   // --- wallets --------------------------------------------------------------------------------------------
 
-  /** Adds a wallet without endpoints from its head ({@link encodeHead}). */
+  /** Adds a wallet without endpoints. */
+  addOwner(owner: StoreOwner): number {
+    return this.addWallet(this.#scratch.head(owner), owner.wallet);
+  }
+
+  /** As {@link addOwner}, from the bytes of a head. */
   addWallet(head: Uint8Array, wallet: Uint8Array, lead = prefixLead(sectorPrefix(wallet))): number {
     const rows = this.#wallets;
     const w = rows.add();
@@ -197,7 +204,8 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
   /** Adds an endpoint behind the wallet's others. */
   addEntry(w: number, address: PresenceAddress, type: PresenceType, powVerified: boolean): number {
     const flags = flagsOf(address, powVerified);
-    return this.addBody(w, encodeBody(address), flags, type, address.lastSeen, Number.NEGATIVE_INFINITY);
+    const body = this.#scratch.body(address, address.nodeVersion);
+    return this.addBody(w, body, flags, type, address.lastSeen, Number.NEGATIVE_INFINITY);
   }
 
   /** As {@link addEntry}, from the bytes of a body. */
@@ -228,7 +236,7 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
 
   /** Puts another claim of the same device in its place: where it lies, unless its size changed. */
   replaceEntry(e: number, address: PresenceAddress, type: PresenceType, powVerified: boolean): void {
-    const body = encodeBody({ ...address, nodeVersion: this.#nodeVersionOf(e) });
+    const body = this.#scratch.body(address, this.#nodeVersionOf(e));
     const flags = flagsOf(address, powVerified);
     const old = this.#entries.get(e, E.ref);
     if (this.slab.fits(old, bodyOffset + body.length)) {
@@ -373,10 +381,19 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     );
     const master = entries.find((e) => this.typeOf(e) === 'M' && (this.flagsOf(e) & Flag.powless) === 0);
     const pow = master === undefined ? null : this.addressOf(master).pow;
-    let size = head.length + 16 + (pow?.length ?? 0);
-    for (const b of bodies) size += b.length + 5;
-    const out = new ByteWriter(size).raw(head).vb(null).var(bodies.length);
-    for (const b of bodies) out.vb(b);
-    return out.vb(pow).bytes();
+    let size = head.length + 1 + lengthBytes(bodies.length) + lengthBytes(pow?.length ?? 0);
+    for (const b of bodies) size += lengthBytes(b.length) + b.length;
+    const out = new Uint8Array(size + (pow?.length ?? 0));
+    out.set(head);
+    // Behind the head one zero byte: no metadata (05 §5.3).
+    let at = putLength(out, head.length + 1, bodies.length);
+    for (const b of bodies) {
+      at = putLength(out, at, b.length);
+      out.set(b, at);
+      at += b.length;
+    }
+    at = putLength(out, at, pow?.length ?? 0);
+    if (pow !== null) out.set(pow, at);
+    return out;
   }
 }

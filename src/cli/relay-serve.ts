@@ -10,6 +10,8 @@ import {
 } from '../identity/index.js';
 import { saveWalletFile } from '../identity/node/index.js';
 import {
+  type ApiBackend,
+  Bans,
   type Config,
   DataFolderLock,
   DataFolderLocked,
@@ -27,11 +29,13 @@ import {
   RelayNode,
   Reloader,
   type ReloadPart,
+  type ReloadResult,
   stopGracefully,
 } from '../operator/index.js';
 import { Blacklist, Relay } from '../relay/index.js';
 import { NETWORKS, type Network } from '../wire/index.js';
 import { CliError, Exit, usageError } from './exit.js';
+import { checkApi, type RunningApi, startApi } from './relay-api.js';
 import { seedPeers } from './seeds.js';
 import { jsonLine } from './service.js';
 import { packageVersion } from './version.js';
@@ -187,6 +191,9 @@ async function takeDataFolder(dataDir: string): Promise<DataFolderLock> {
 /** Runs a relay until a signal ends it. `reread` reads flags, environment and file again for a reload. */
 export async function serve(c: Config, reread: () => Config): Promise<number> {
   const network = networkOf(c);
+  // Before anything is touched: a configuration that cannot be used is told first.
+  checkApi(c);
+  bansOf(c);
   const dataDir = resolve(c.text('dataFolderPath') ?? '.');
   const walletPath = c.text('wallet') ?? 'ixian.wal';
   if (c.on('onlyShowAddresses')) {
@@ -236,28 +243,38 @@ async function run(
   const engine = measuredEngine(await createVerifyEngine(), counters);
   let ops: OpsServer | null = null;
   let relay: Relay | null = null;
+  let bans: Bans | null = null;
+  let api: RunningApi | null = null;
   try {
     ops = await openOps(c, node, log);
     relay = await startRelay(c, network, signer, dataDir, counters, engine, log);
     node.attach(relay);
-    const { control } = relay;
-    const reloader = new Reloader(c, {
-      counters,
-      read: reread,
-      parts: [limitsPart(() => control), bansPart(relay), logPart(log)],
-    });
-    tellStarted(c, relay);
+    const running = relay;
     const drain = new Drain(relay);
-    life.onReload = () => {
-      const r = reloader.reload();
-      if (r.ok)
-        log.log('info', 'config_reloaded', {
-          changed: r.changed.join(' '),
-          restart: r.restart.join(' '),
-        });
-      else log.log('error', 'config_reload_failed', { error: r.error });
+    bans = await Bans.open(relay, dataDir, bansOf(c));
+    const parts: ReloadPart[] = [limitsPart(() => running.control), bansPart(bans), logPart(log)];
+    const reloader = new Reloader(c, { counters, read: reread, parts });
+    const backend: ApiBackend = {
+      node,
+      relay,
+      signer,
+      engine,
+      bans,
+      drain,
+      log,
+      walletPath: resolve(c.text('wallet') ?? 'ixian.wal'),
+      config: () => reloader.config,
+      startDrain: () => void drainOn(drain, reloader.config, log, life),
+      reload: () => reloaded(reloader, log),
+      shutdown: (why) => life.end(why),
     };
-    life.onDrain = () => void drainOn(drain, reloader.config, log, life);
+    api = await startApi(c, backend, dataDir, log, (isDefault, start) =>
+      orWithout('apiBind', isDefault, log, start),
+    );
+    parts.push(...api.parts);
+    tellStarted(c, relay);
+    life.onReload = () => void backend.reload();
+    life.onDrain = () => backend.startDrain();
     const why = await life.ended;
     node.phase = 'stopping';
     log.log('info', 'stopping', { why });
@@ -268,10 +285,20 @@ async function run(
   } finally {
     life.close();
     await relay?.stop();
+    for (const s of api?.servers ?? []) await s.stop();
+    await bans?.close();
     await ops?.stop();
     await engine.close();
     node.close();
   }
+}
+
+function reloaded(reloader: Reloader, log: EventLog): ReloadResult {
+  const r = reloader.reload();
+  if (r.ok)
+    log.log('info', 'config_reloaded', { changed: r.changed.join(' '), restart: r.restart.join(' ') });
+  else log.log('error', 'config_reload_failed', { error: r.error });
+  return r;
 }
 
 function tellStarted(c: Config, relay: Relay): void {
@@ -314,15 +341,12 @@ function bansOf(c: Config): readonly string[] {
   return entries;
 }
 
-function bansPart(relay: Relay): ReloadPart {
+function bansPart(bans: Bans): ReloadPart {
   return {
     keys: ['ban'],
     prepare: (c) => {
-      const before = relay.control.bans();
       const next = bansOf(c);
-      return () => {
-        if (before.join('\n') !== next.join('\n')) relay.control.setBans(next);
-      };
+      return () => bans.configure(next);
     },
   };
 }

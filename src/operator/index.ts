@@ -1,3 +1,29 @@
+export {
+  ApiAccess,
+  type ApiUser,
+  hashPassword,
+  hostAllowed,
+  isForeign,
+  parseAllowList,
+  parseApiUser,
+  type Role,
+} from './api/auth.js';
+export type { ApiBackend } from './api/backend.js';
+export { type Ban, Bans } from './api/bans.js';
+export { apiDocs } from './api/docs.js';
+export { type ApiCompat, RpcCode } from './api/envelope.js';
+export { LEDGER_METHODS, METHODS, type Method } from './api/methods.js';
+export { openApiDocument } from './api/openapi.js';
+export { misfits, type Schema } from './api/schema.js';
+export {
+  type ApiBind,
+  ApiServer,
+  type ApiServerOptions,
+  type AuditEntry,
+  bindIsLoopback,
+  parseApiBind,
+} from './api/server.js';
+export { V1_ROUTES, type V1Route } from './api/v1.js';
 export * from './config/index.js';
 export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';
 export { addHealthRoutes, addMetricsRoute } from './health.js';

@@ -50,12 +50,20 @@ export interface TrafficTotals {
   readonly subscriptions: number;
 }
 
+/** Stops and starts the dialling of others. */
+export interface OutboundSwitch {
+  /** Ends the dialled connections and dials no more. */
+  pause(): void;
+  resume(): void;
+}
+
 /** What the operator's side may look at and change in a running relay. */
 export class RelayControl {
   constructor(
     private readonly ctx: RelayContext,
     private readonly connections: Connections,
     private readonly blacklist: Blacklist,
+    private readonly outbound: OutboundSwitch,
   ) {}
 
   /** Open connections in order of arrival. */
@@ -175,6 +183,20 @@ export class RelayControl {
   setDraining(on: boolean): void {
     if (on) this.connections.drain();
     else this.connections.resume();
+  }
+
+  /** Ends the dialled connections until {@link resumeOutbound}. */
+  pauseOutbound(): void {
+    this.outbound.pause();
+  }
+
+  resumeOutbound(): void {
+    this.outbound.resume();
+  }
+
+  /** Ends every inbound connection. */
+  disconnectInbound(text: string): void {
+    for (const p of this.ctx.peers.filter((x) => x.isInbound)) p.link.bye(Bye.bye, text);
   }
 
   /** Whether the wallet is this relay's own. */

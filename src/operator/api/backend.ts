@@ -1,0 +1,36 @@
+import type { Signer, VerifyEngine } from '../../identity/index.js';
+import type { Relay } from '../../relay/index.js';
+import type { Config } from '../config/index.js';
+import type { Drain } from '../drain.js';
+import type { EventLog } from '../log.js';
+import type { RelayNode } from '../node.js';
+import type { ReloadResult } from '../reload.js';
+import type { Bans } from './bans.js';
+
+/** What the API acts on. */
+export interface ApiBackend {
+  readonly node: RelayNode;
+  readonly relay: Relay;
+  readonly signer: Signer;
+  readonly engine: VerifyEngine;
+  readonly bans: Bans;
+  readonly drain: Drain;
+  readonly log: EventLog;
+  /** The wallet's file, for its backup; null when there is none. */
+  readonly walletPath: string | null;
+  config(): Config;
+  /** Starts the long drain unless it runs. */
+  startDrain(): void;
+  reload(): ReloadResult;
+  /** Asks the program to end in order. */
+  shutdown(why: string): void;
+}
+
+/** Bytes of protocol messages so far. */
+export function trafficBytes(b: ApiBackend): { in: number; out: number } {
+  const t = { in: 0, out: 0 };
+  for (const s of b.node.counters.samples())
+    if (s.name === 'ixian_protocol_bytes_total' && 'value' in s.metric)
+      t[s.labels.direction === 'in' ? 'in' : 'out'] += s.metric.value;
+  return t;
+}

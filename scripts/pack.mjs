@@ -22,9 +22,9 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** Modules a built file or its types name. */
 function importsOf(path) {
   const text = readFileSync(path, 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
-  return [...text.matchAll(/(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+)(['"])([\w@./:#-]+)\1/g)].map(
-    (m) => m[2],
-  );
+  return [
+    ...text.matchAll(/(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+|\bnew URL\(\s*)(['"])([\w@./:#-]+)\1/g),
+  ].map((m) => m[2]);
 }
 
 /** Every built file that the entries reach, and the packages they name. */

@@ -1,1 +1,7 @@
+export {
+  createVerifyPool,
+  poolEngineNames,
+  poolQueueItemsMax,
+  type VerifyPoolOptions,
+} from './verify-pool.js';
 export * from './wallet-storage.js';

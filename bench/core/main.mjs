@@ -2,7 +2,7 @@
 //
 //   --rounds N      rounds per table (default 9)
 //   --ms N          milliseconds per arm and round (default 120)
-//   --only TEXT     only tables whose name contains TEXT: rsa, sha3, auto, keepalive
+//   --only TEXT     only tables whose name contains TEXT: rsa, sha3, auto, keepalive, pool
 //   --node PATH     run under another Node
 //   --compare FILE  an earlier JSON result: what moved beyond the noise of both
 //   --out FOLDER    where results go (default bench/results)
@@ -38,7 +38,7 @@ if (values.node !== undefined) {
 
 const { enableRelaxedSimd } = await import('../../dist/core/node/index.js');
 enableRelaxedSimd();
-const { autoTable, keepAliveTable, rsaTable, sha3Table } = await import('./tables.mjs');
+const { autoTable, keepAliveTable, poolTable, rsaTable, sha3Table } = await import('./tables.mjs');
 
 const rounds = Number(values.rounds);
 if (!(rounds >= 9)) throw new RangeError('at least 9 rounds');
@@ -94,6 +94,17 @@ if (wanted('keepalive')) {
   const t = keepAliveTable(settings);
   tables.push(t);
   bar(t, 'keep-alive bytes to rows, core : JS path', 1.4, 'core', 'JS path');
+}
+
+if (wanted('pool')) {
+  const t = await poolTable(settings);
+  tables.push(t);
+  bar(t, 'verify pool, 2 threads : 1', 1.8, '2 threads', '1 thread');
+  const { interval } = t;
+  const wait = (name, limit, measured) =>
+    bars.push(judge({ name, bar: limit, measured, interval, below: true }));
+  wait('verify pool, added wait of a lone item, p50, ms', 0.2, t.addedWait.p50);
+  wait('verify pool, added wait of a lone item, p99, ms', 1, t.addedWait.p99);
 }
 
 const result = { env: environment(root), ...settings, bars, tables };

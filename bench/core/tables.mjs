@@ -5,7 +5,8 @@ import { createHash, createPublicKey, generateKeyPairSync, randomBytes, sign, ve
 import { crc32c, loadCoreSync, loadRsaCoreSync, rsaEngineNames, sha3_512 } from '../../dist/core/index.js';
 import { JsCore } from '../../dist/core/js-core.js';
 import { encodePublicKey } from '../../dist/identity/index.js';
-import { measure, ratioOf } from './measure.mjs';
+import { createVerifyPool } from '../../dist/identity/node/index.js';
+import { measure, median, percentile, ratioOf } from './measure.mjs';
 
 const equal = (a, b, what) => {
   if (Buffer.compare(Buffer.from(a), Buffer.from(b)) !== 0) throw new Error(`${what}: answers differ`);
@@ -260,4 +261,63 @@ function u32(value) {
   const out = Buffer.alloc(4);
   out.writeUInt32LE(value);
   return out;
+}
+
+const quantiles = (values) => ({ p50: percentile(values, 0.5), p99: percentile(values, 0.99) });
+
+/** Wall time for two threads against one, and what a lone item waits beyond its own verification. */
+export async function poolTable({ rounds, ms }) {
+  const items = rsaItems();
+  const load = Array.from({ length: 512 }, (_, i) => items[i % BATCH]);
+  const pools = [
+    ['1 thread', await createVerifyPool({ workers: 1 })],
+    ['A/A', await createVerifyPool({ workers: 1 })],
+    ['2 threads', await createVerifyPool({ workers: 2 })],
+  ];
+  const engine = pools[0][1].name;
+  const rates = pools.map(() => []);
+  const once = async (pool) => {
+    const start = performance.now();
+    let done = 0;
+    do {
+      const verdicts = await pool.verify(load);
+      must(verdicts.every(Boolean), 'pool');
+      done += load.length;
+    } while (performance.now() - start < 2 * ms);
+    return (done * 1000) / (performance.now() - start);
+  };
+  for (const [, pool] of pools) await once(pool);
+  for (let round = 0; round < rounds; round++)
+    for (let i = 0; i < pools.length; i++) {
+      const k = (i + round) % pools.length;
+      rates[k].push(await once(pools[k][1]));
+    }
+  const rows = pools.map(([name], k) => {
+    const ratio = median(rates[k].map((r, i) => r / rates[0][i]));
+    const perSecond = median(rates[k]);
+    const [least, most] = [Math.min(...rates[k]), Math.max(...rates[k])];
+    return { name, perSecond, least, most, cpuMicroseconds: 1e6 / perSecond, rates: rates[k], ratio };
+  });
+  const self = rates[1].map((r, i) => r / rates[0][i]);
+  const interval = Math.max(1 - percentile(self, 0.1), percentile(self, 0.9) - 1, 0);
+
+  const core = loadRsaCoreSync(engine) ?? loadRsaCoreSync();
+  const waits = [];
+  for (let i = 0; i < 1000; i++) {
+    const one = [items[i % BATCH]];
+    const start = performance.now();
+    await pools[0][1].verify(one);
+    const there = performance.now();
+    core.verifyKeys(one);
+    waits.push(there - start - (performance.now() - there));
+    if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  for (const [, pool] of pools) await pool.close();
+  return {
+    title: `Verify pool (${engine}), 512 items at a time, wall time`,
+    left: [],
+    rows,
+    interval,
+    addedWait: { ...quantiles(waits), halves: [quantiles(waits.slice(0, 500)), quantiles(waits.slice(500))] },
+  };
 }

@@ -86,6 +86,7 @@ class VerifyPool extends BaseEngine {
   readonly #queue: Job[] = [];
   readonly #waiting: (() => void)[] = [];
   #scheduled = false;
+  #callers = 0;
   #closing = false;
   #fruitlessStarts = 0;
 
@@ -98,6 +99,16 @@ class VerifyPool extends BaseEngine {
   }
 
   protected override async run(items: readonly VerifyItem[]): Promise<boolean[]> {
+    // Threads keep the process alive exactly while somebody waits for a verdict.
+    if (this.#callers++ === 0) for (const t of this.#threads) t.worker.ref();
+    try {
+      return await this.#verdicts(items);
+    } finally {
+      if (--this.#callers === 0) for (const t of this.#threads) t.worker.unref();
+    }
+  }
+
+  async #verdicts(items: readonly VerifyItem[]): Promise<boolean[]> {
     const verdicts: Promise<boolean>[] = [];
     for (const item of items) {
       while (this.#queue.length >= poolQueueItemsMax)
@@ -138,7 +149,7 @@ class VerifyPool extends BaseEngine {
     const worker = new Worker(this.#url, { workerData });
     const thread = new PoolThread(worker, memory, (t) => this.#onExit(t));
     worker.on('message', () => this.#onMessage(thread));
-    worker.unref();
+    if (this.#callers === 0) worker.unref();
     this.#threads.push(thread);
   }
 
@@ -158,7 +169,6 @@ class VerifyPool extends BaseEngine {
         job.settle(verdicts[i]!);
       });
     }
-    if (thread.batches.length === 0) thread.worker.unref();
   }
 
   #onExit(thread: PoolThread): void {
@@ -221,7 +231,6 @@ class VerifyPool extends BaseEngine {
     }
     const batch = this.#queue.splice(0, count);
     thread.batches.push(batch);
-    thread.worker.ref();
     thread.slots.submit(batch.map((job) => job.item));
   }
 }

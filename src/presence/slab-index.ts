@@ -4,9 +4,17 @@ const partCount = 1 << partBits;
 /** Slots of a part that holds its first entry. */
 const partSlotsMin = 8;
 /** Fill at which a part grows, by how much, and the fill below which it shrinks. */
-const fillMax = 7 / 8;
-const growth = 1.5;
-const fillMin = 1 / 4;
+const fillMax = 3 / 4;
+const growth = 2;
+const fillMin = 1 / 5;
+/**
+ * A slot holds the record's number plus one and some bits of its hash, so that other records are hardly ever
+ * looked at. 2^26 records of the least size a wallet can have are more than the slab reaches.
+ */
+const recordBits = 26;
+const recordMask = (1 << recordBits) - 1;
+/** Most records an index takes. */
+export const indexRecordsMax = recordMask - 1;
 
 /** The records an {@link AddressIndex} finds; the index itself holds nothing but their numbers. */
 export interface Addressed {
@@ -19,12 +27,10 @@ export interface Addressed {
 /**
  * 32 bits of an address. Its bytes behind the version are a hash already; two words are mixed, so that nobody
  * fills a part of the table by making addresses that begin alike, short of matching 64 bits.
- *
- * @param at where the address begins in `bytes`
  */
-export function addressHash(bytes: Uint8Array, at = 0): number {
-  const a = (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
-  const b = (bytes[at + 5]! << 24) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 8) | bytes[at + 8]!;
+export function addressHash(address: Uint8Array): number {
+  const a = (address[1]! << 24) | (address[2]! << 16) | (address[3]! << 8) | address[4]!;
+  const b = (address[5]! << 24) | (address[6]! << 16) | (address[7]! << 8) | address[8]!;
   let x = a ^ Math.imul(b, 0x9e37_79b1);
   x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
   x ^= x >>> 13;
@@ -49,19 +55,25 @@ export class AddressIndex {
     for (let i = home(hash, part.length); ; i = i + 1 === part.length ? 0 : i + 1) {
       const held = part[i]!;
       if (held === 0) return -1;
-      if (this.records.isWallet(held - 1, wallet)) return held - 1;
+      const record = (held & recordMask) - 1;
+      if (held === slotOf(hash, record) && this.records.isWallet(record, wallet)) return record;
     }
   }
 
-  /** Adds a record that is not there. */
+  /**
+   * Adds a record that is not there.
+   *
+   * @throws RangeError beyond {@link indexRecordsMax}
+   */
   add(record: number): void {
+    if (record >= indexRecordsMax) throw new RangeError(`record ${record}`);
     const hash = this.records.hashOf(record);
     const p = hash >>> (32 - partBits);
     const count = this.#counts[p]! + 1;
     let part = this.#parts[p];
     if (part === undefined || count > part.length * fillMax)
       part = this.#resize(p, part === undefined ? partSlotsMin : Math.ceil(part.length * growth));
-    put(part, hash, record + 1);
+    put(part, hash, slotOf(hash, record));
     this.#counts[p] = count;
   }
 
@@ -72,7 +84,8 @@ export class AddressIndex {
     const part = this.#parts[p];
     if (part === undefined) return;
     let hole = home(hash, part.length);
-    while (part[hole] !== record + 1) {
+    const held = slotOf(hash, record);
+    while (part[hole] !== held) {
       if (part[hole] === 0) return;
       hole = hole + 1 === part.length ? 0 : hole + 1;
     }
@@ -89,7 +102,7 @@ export class AddressIndex {
     const n = part.length;
     let hole = from;
     for (let i = hole + 1 === n ? 0 : hole + 1; part[i] !== 0; i = i + 1 === n ? 0 : i + 1) {
-      const at = home(this.records.hashOf(part[i]! - 1), n);
+      const at = home(this.records.hashOf((part[i]! & recordMask) - 1), n);
       const fromHome = (i - at + n) % n;
       const fromHole = (i - hole + n) % n;
       if (fromHome < fromHole) continue;
@@ -101,7 +114,8 @@ export class AddressIndex {
 
   #resize(p: number, slots: number): Uint32Array {
     const part = new Uint32Array(slots);
-    for (const held of this.#parts[p] ?? []) if (held !== 0) put(part, this.records.hashOf(held - 1), held);
+    for (const held of this.#parts[p] ?? [])
+      if (held !== 0) put(part, this.records.hashOf((held & recordMask) - 1), held);
     this.#parts[p] = part;
     return part;
   }
@@ -111,6 +125,9 @@ export class AddressIndex {
     this.#counts.fill(0);
   }
 }
+
+/** A record with the last bits of its hash in front. */
+const slotOf = (hash: number, record: number): number => ((hash << recordBits) | (record + 1)) >>> 0;
 
 /** The bits behind those that chose the part, spread over its slots. */
 const home = (hash: number, slots: number): number =>

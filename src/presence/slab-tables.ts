@@ -27,14 +27,12 @@ import type { WheelRows } from './slab-wheel.js';
 import type { StoreOwner } from './store.js';
 
 /** Fields of a wallet's row. */
-const W = { ref: 0, first: 1, relays: 2, lead: 3 } as const;
+const W = { ref: 0, first: 1, relays: 2, lead: 3, hash: 4 } as const;
 /** Fields of an endpoint's row; its second takes two. */
 const E = { ref: 0, wallet: 1, sibling: 2, prev: 3, next: 4, low: 5, high: 6, type: 7 } as const;
 /** Set in the owner of a wallet's record; rows stay far below it. */
 const walletMark = 0x8000_0000;
 const two32 = 0x1_0000_0000;
-/** Wallets of at least this length are hashed where they lie. */
-const hashedBytes = 9;
 
 /**
  * Wallets and endpoints as rows of numbers that point into the slab, with the ways to find a wallet by
@@ -43,7 +41,7 @@ const hashedBytes = 9;
 export class SlabTables implements Addressed, Positioned, WheelRows {
   #slab = this.#emptySlab();
   readonly #scratch = new RecordScratch();
-  readonly #wallets = new Rows(4);
+  readonly #wallets = new Rows(5);
   readonly #entries = new Rows(8);
   readonly index = new AddressIndex(this);
   readonly sectors = new SectorOrder(this);
@@ -104,6 +102,7 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     rows.set(w, W.first, noRow);
     rows.set(w, W.relays, 0);
     rows.set(w, W.lead, lead);
+    rows.set(w, W.hash, addressHash(wallet));
     this.index.add(w);
     this.sectors.add(w);
     return w;
@@ -140,11 +139,7 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
   }
 
   hashOf(w: number): number {
-    const ref = this.#wallets.get(w, W.ref);
-    const bytes = this.slab.bytes(ref);
-    const at = this.slab.offset(ref);
-    if (bytes[at + 7]! < hashedBytes) return addressHash(this.walletOf(w));
-    return addressHash(bytes, at + bytes[at + 6]!);
+    return this.#wallets.get(w, W.hash);
   }
 
   /** Version, wallet and key in arrays of their own. */

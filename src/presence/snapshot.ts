@@ -108,8 +108,9 @@ function paddedLock(lock: Uint8Array): Uint8Array {
 }
 
 /**
- * The store as pieces to be written one behind the other, each with its place in the file. Between two pieces
- * the store may change: each wallet is written as it is when its turn comes.
+ * The store as pieces to be written one behind the other, each with its place in the file and good until the
+ * next one is asked for. Between two pieces the store may change: each wallet is written as it is when its
+ * turn comes.
  */
 export async function* encodeSnapshot(
   store: SnapshotSource,
@@ -127,11 +128,10 @@ export async function* encodeSnapshot(
   header.set(salt, saltAt);
   header.set(await macOf(key, header.slice(0, headerBytes - macBytes)), headerBytes - macBytes);
   yield { at: 0, bytes: header };
+  const block = new Uint8Array(saltBytes + prefixBytes + snapshotBlockBytes + macBytes);
+  block.set(salt);
   let row: number | null = 0;
   for (let index = 0; row !== null; index++) {
-    // Fresh each time: the consumer may still be writing the one before.
-    const block = new Uint8Array(saltBytes + prefixBytes + snapshotBlockBytes + macBytes);
-    block.set(salt);
     const from = saltBytes + prefixBytes;
     const part: { next: number | null; bytes: number; wallets: number } = store.exportWallets(
       row,
@@ -185,9 +185,14 @@ export async function decodeSnapshot(
     throw new SnapshotError('network');
   const salt = header.slice(saltAt, saltAt + saltBytes);
 
-  const load = async (index: number): Promise<Block> => {
+  // One more than are read ahead: the one that is taken in stays until the next is asked for.
+  const buffers = Array.from({ length: aheadMax + 1 }, () => {
     const bytes = new Uint8Array(saltBytes + stride);
     bytes.set(salt);
+    return bytes;
+  });
+  const load = async (index: number): Promise<Block> => {
+    const bytes = buffers[index % buffers.length]!;
     const at = headerBytes + index * stride;
     const have = await read(bytes.subarray(saltBytes), at);
     const prefix = new DataView(bytes.buffer, saltBytes);

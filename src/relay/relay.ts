@@ -19,10 +19,10 @@ import {
   isPublicIpv4,
   type KeepAlive,
   KeepAliveGenerator,
-  MemoryPresenceStore,
   NO_POW_KNOWLEDGE,
   PresenceService,
   parseIpv4,
+  SlabPresenceStore,
 } from '../presence/index.js';
 import { followPresences, RelayTree } from '../sectors/index.js';
 import {
@@ -51,6 +51,7 @@ import { OutboundManager } from './outbound.js';
 import { PeerSet, type RelayPeer } from './peer.js';
 import { PeerStorage } from './peer-storage.js';
 import { PresenceSide } from './presence-side.js';
+import { PresenceSnapshots } from './presence-snapshots.js';
 import { PublicEndpoint } from './public-endpoint.js';
 import { SessionTable } from './sessions.js';
 import { SignQueue } from './sign-queue.js';
@@ -118,6 +119,7 @@ export class Relay {
   readonly #blacklist: Blacklist;
   readonly #timers: Timer[] = [];
   #headerFile: FileHeaderStorage | null = null;
+  readonly #snapshots: PresenceSnapshots | null;
   #savedPeers = '';
   #stopping: Promise<void> | null = null;
 
@@ -131,7 +133,7 @@ export class Relay {
     this.#engine = Promise.resolve(engine);
     const { network, signer } = options;
     const limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
-    const store = new MemoryPresenceStore({
+    const store = new SlabPresenceStore({
       addressesMax: limits.presencesMax,
       isPinned: (w) => bytesEqual(w, signer.address),
     });
@@ -165,6 +167,9 @@ export class Relay {
       networkSeconds,
     };
     this.#peerStorage = new PeerStorage(network.name === 'reg');
+    const dir = options.dataDir ?? null;
+    const name = network.name === 'main' ? 'presences.bin' : 'testnet-presences.bin';
+    this.#snapshots = dir === null ? null : new PresenceSnapshots(this.#ctx, store, join(dir, name));
   }
 
   /** Starts a relay and resolves when it serves. Rejects when a port is taken or a file cannot be read. */
@@ -277,6 +282,7 @@ export class Relay {
       hostname: ctx.endpoint.text,
     });
     await this.#loadPeers();
+    await this.#snapshots?.load();
     this.#connections = new Connections(
       ctx,
       {
@@ -502,6 +508,7 @@ export class Relay {
     );
     this.#presence!.start();
     this.#ledger!.start();
+    this.#snapshots?.start();
   }
 
   #peerFile(): string | null {
@@ -566,6 +573,7 @@ export class Relay {
     this.#connections?.destroyAll();
     await this.#web?.stop();
     await this.#savePeers();
+    await this.#snapshots?.stop();
     await this.#ledger?.chain.settled().catch((e: unknown) => {
       this.#ctx.log('error', 'headers_not_saved', { error: String(e) });
     });

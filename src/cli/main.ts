@@ -99,4 +99,6 @@ try {
     process.stderr.write(`starling: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
     process.exitCode = Exit.failed;
   }
+  // The same holds for one that failed: whatever it had opened must not keep the process.
+  process.stderr.write('', () => process.exit());
 }

@@ -1,5 +1,5 @@
 import type { Counter, Counters, Histogram, Labels, Sample } from '../../counters/index.js';
-import { METRICS, type MetricSpec, RENAMED } from './names.js';
+import { METRICS, type MetricKind, type MetricSpec, RENAMED } from './names.js';
 
 /** A value read when `/metrics` is asked for. */
 export interface Sampled {
@@ -68,9 +68,8 @@ interface Series {
 /**
  * The whole page: counters of the relay and values sampled for it, grouped by family in the order of
  * {@link METRICS}. Two inner counters that end in one series are added up. Sampled values replace counters of
- * the same family.
- *
- * @throws TypeError for a name that METRICS does not know: it would be undocumented.
+ * the same family. A name that METRICS does not know is shown last: a page without it would help nobody, and a
+ * test keeps it from being forgotten.
  */
 export function renderMetrics(
   counters: Counters,
@@ -78,9 +77,20 @@ export function renderMetrics(
   format: MetricsFormat,
 ): string {
   const families = new Map<string, Map<string, Series>>(METRICS.map((x) => [x.name, new Map()]));
-  const add = (name: string, labels: Labels, value: number, histogram: Histogram | null): void => {
-    const family = families.get(name);
-    if (family === undefined) throw new TypeError(`metric ${name} is not in the list`);
+  const unlisted: MetricSpec[] = [];
+  const add = (
+    name: string,
+    labels: Labels,
+    value: number,
+    histogram: Histogram | null,
+    kind: MetricKind,
+  ): void => {
+    let family = families.get(name);
+    if (family === undefined) {
+      family = new Map();
+      families.set(name, family);
+      unlisted.push({ name, kind, labels: Object.keys(labels), about: 'Not documented yet' });
+    }
     const key = labelText(labels);
     const old = family.get(key);
     if (old === undefined) family.set(key, { labels, value, histogram });
@@ -90,12 +100,12 @@ export function renderMetrics(
   for (const s of counters.samples()) {
     const { name, labels } = shown(s);
     if (sampledNames.has(name)) continue;
-    if (s.kind === 'histogram') add(name, labels, 0, s.metric as Histogram);
-    else add(name, labels, (s.metric as Counter).value, null);
+    if (s.kind === 'histogram') add(name, labels, 0, s.metric as Histogram, s.kind);
+    else add(name, labels, (s.metric as Counter).value, null, s.kind);
   }
-  for (const s of sampled) add(s.name, s.labels ?? {}, s.value, null);
+  for (const s of sampled) add(s.name, s.labels ?? {}, s.value, null, 'gauge');
   const lines: string[] = [];
-  for (const spec of METRICS) writeFamily(lines, spec, families.get(spec.name)!, format);
+  for (const spec of [...METRICS, ...unlisted]) writeFamily(lines, spec, families.get(spec.name)!, format);
   if (format === 'openmetrics') lines.push('# EOF');
   return `${lines.join('\n')}\n`;
 }

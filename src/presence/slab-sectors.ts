@@ -7,6 +7,8 @@ const bucketOf = (lead: number): number => lead >>> (32 - bucketBits);
 /** Room a full bucket gets. */
 const bucketGrowth = 1.2;
 const bucketSlotsMin = 4;
+/** More places than a bucket has: with 32 bits of a lead they make an exact number. */
+const bucketPlaces = 2 ** 20;
 
 /** Where the records of a {@link SectorOrder} stand on the line (docs/protocol/06 §1). */
 export interface Positioned {
@@ -26,6 +28,7 @@ export function prefixLead(prefix: Uint8Array): number {
 export class SectorOrder {
   readonly #buckets: (Uint32Array | undefined)[] = new Array<Uint32Array | undefined>(bucketCount);
   readonly #counts = new Uint32Array(bucketCount);
+  #isOrdered = true;
 
   constructor(private readonly records: Positioned) {}
 
@@ -53,16 +56,46 @@ export class SectorOrder {
     return l;
   }
 
+  /** Bucket `b` with room for one more. */
+  #roomIn(b: number): Uint32Array {
+    const count = this.#counts[b]!;
+    const bucket = this.#buckets[b];
+    if (bucket !== undefined && count < bucket.length) return bucket;
+    const wider = new Uint32Array(Math.max(bucketSlotsMin, Math.ceil(count * bucketGrowth)));
+    if (bucket !== undefined) wider.set(bucket);
+    this.#buckets[b] = wider;
+    return wider;
+  }
+
+  /** Adds one of many: they are put in order together, before anything else is asked. */
+  addLater(record: number): void {
+    const b = bucketOf(this.records.leadOf(record));
+    this.#roomIn(b)[this.#counts[b]!] = record;
+    this.#counts[b] = this.#counts[b]! + 1;
+    this.#isOrdered = false;
+  }
+
+  #orderAll(): void {
+    if (this.#isOrdered) return;
+    this.#isOrdered = true;
+    for (const [b, bucket] of this.#buckets.entries()) {
+      if (bucket === undefined) continue;
+      const part = bucket.subarray(0, this.#counts[b]!);
+      // Lead and place in one exact number: the native sort of numbers needs no calls back.
+      const keys = Float64Array.from(part, (r, i) => this.records.leadOf(r) * bucketPlaces + i).sort();
+      const ordered = Uint32Array.from(keys, (k) => part[k % bucketPlaces]!);
+      const isTied = ordered.some(
+        (r, i) => i > 0 && this.records.leadOf(r) === this.records.leadOf(ordered[i - 1]!),
+      );
+      part.set(isTied ? ordered.sort((x, y) => this.#order(x, y)) : ordered);
+    }
+  }
+
   add(record: number): void {
+    this.#orderAll();
     const b = bucketOf(this.records.leadOf(record));
     const count = this.#counts[b]!;
-    let bucket = this.#buckets[b];
-    if (bucket === undefined || count === bucket.length) {
-      const wider = new Uint32Array(Math.max(bucketSlotsMin, Math.ceil(count * bucketGrowth)));
-      if (bucket !== undefined) wider.set(bucket);
-      bucket = wider;
-      this.#buckets[b] = bucket;
-    }
+    const bucket = this.#roomIn(b);
     const at = this.#find(bucket, count, record);
     bucket.copyWithin(at + 1, at, count);
     bucket[at] = record;
@@ -71,6 +104,7 @@ export class SectorOrder {
 
   /** Removes a record, while its place can still be read. */
   remove(record: number): void {
+    this.#orderAll();
     const b = bucketOf(this.records.leadOf(record));
     const bucket = this.#buckets[b];
     const count = this.#counts[b]!;
@@ -86,6 +120,7 @@ export class SectorOrder {
 
   /** Records with `from <= prefix <= to` in order, at most `max`; both ends are 10-byte prefixes. */
   range(from: Uint8Array, to: Uint8Array, max: number): number[] {
+    this.#orderAll();
     const out: number[] = [];
     const first = prefixLead(from);
     const last = prefixLead(to);
@@ -120,5 +155,6 @@ export class SectorOrder {
   clear(): void {
     this.#buckets.fill(undefined);
     this.#counts.fill(0);
+    this.#isOrdered = true;
   }
 }

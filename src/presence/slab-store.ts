@@ -356,7 +356,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
       let w = t.index.find(image.owner.wallet);
       for (const e of image.entries) {
         if (!isAlive(e.second, now) || this.addresses >= this.#addressesMax) continue;
-        if (w < 0) w = t.addWallet(image.head, image.owner.wallet, image.lead);
+        if (w < 0) w = t.addWallet(image.head, image.owner.wallet, image.lead, true);
         // A wallet stands there twice when it left and came back while the snapshot was written.
         else if (this.#surplus(w, e.type) !== noRow || t.hasBodyOf(w, e.body)) continue;
         const entry = t.addBody(w, e.body, e.flags, e.type, e.second, e.announced);

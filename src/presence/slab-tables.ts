@@ -83,11 +83,12 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
 
   /** Adds a wallet without endpoints. */
   addOwner(owner: StoreOwner): number {
-    return this.addWallet(this.#scratch.head(owner), owner.wallet);
+    const { wallet } = owner;
+    return this.addWallet(this.#scratch.head(owner), wallet, prefixLead(sectorPrefix(wallet)), false);
   }
 
   /** As {@link addOwner}, from the bytes of a head. */
-  addWallet(head: Uint8Array, wallet: Uint8Array, lead = prefixLead(sectorPrefix(wallet))): number {
+  addWallet(head: Uint8Array, wallet: Uint8Array, lead: number, isOneOfMany: boolean): number {
     const rows = this.#wallets;
     const w = rows.add();
     const ref = this.slab.alloc(headOffset + head.length, walletMark + w);
@@ -104,7 +105,8 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     rows.set(w, W.lead, lead);
     rows.set(w, W.hash, addressHash(wallet));
     this.index.add(w);
-    this.sectors.add(w);
+    if (isOneOfMany) this.sectors.addLater(w);
+    else this.sectors.add(w);
     return w;
   }
 

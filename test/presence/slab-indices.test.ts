@@ -72,7 +72,9 @@ describe('order by sector', () => {
       prefixOf: (r) => prefixes[r]!,
       walletOf: (r) => all[r]!,
     });
-    for (let r = 0; r < count; r++) order.add(r);
+    for (let r = 0; r < count; r++)
+      if (r % 1000 < 700) order.addLater(r);
+      else order.add(r);
     for (let r = 0; r < count; r += 3) order.remove(r);
     const compare = (a: number, b: number): number =>
       compareBytes(prefixes[a]!, prefixes[b]!) || compareBytes(all[a]!, all[b]!);

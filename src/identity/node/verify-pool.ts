@@ -206,7 +206,7 @@ class VerifyPool extends BaseEngine {
   }
 
   #dispatch(): void {
-    // First those that have nothing to do, then a second batch for each, so that none waits for us between two.
+    // First those that have nothing to do, then further batches for each, so that none waits for us between two.
     for (let load = 0; load < slotCount; load++) {
       const free = this.#threads.filter((t) => t.ready && t.batches.length === load);
       free.forEach((thread, i) => {

@@ -1,7 +1,7 @@
 import type { VerifyItem } from '../index.js';
 
-/** Batches one worker may hold: one being verified, and one ready when it is done. */
-export const slotCount = 2;
+/** Batches one worker may hold: one being verified, the others so that it need not wait for a busy calling thread. */
+export const slotCount = 4;
 /** Items of a batch: sixteen pairs, about 1.4 ms of the fastest kernel; larger ones gain nothing more. */
 export const batchItemsMax = 32;
 /** Inputs of a batch: thirty-two of the largest key, signature and a message of some kilobytes. */

@@ -124,6 +124,12 @@ describe.each(STORES)('store of %s', (_, make) => {
       expect(store.upsert(owner(1), addr({ ...dev(4), type: 'C' }))).toBe('added');
     });
 
+    it('05 §8.1 strict: of devices equally old the one that came first gives way', () => {
+      const store = make();
+      for (let i = 1; i <= 3; i++) store.upsert(owner(1), addr({ ...dev(i), type: 'R' }));
+      expect(store.get(wallet(1))!.addresses.map((a) => a.device[0])).toEqual([2, 3]);
+    });
+
     it('05 §8.1 strict: a change of type obeys the cap of the new type', () => {
       const store = make();
       store.upsert(owner(1), addr({ ...dev(1), type: 'R', lastSeen: T0 + 1 }));

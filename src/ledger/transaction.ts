@@ -233,7 +233,7 @@ const isAddress = (b: Uint8Array): boolean => b.length < addressKeyBytesMin;
 function legacyInput(t: Transaction, lock: Uint8Array): Uint8Array {
   const sender = t.sender;
   if (sender === null)
-    throw new RangeError('a transaction before version 7 needs its sender for the checksum');
+    throw new DecodeError('EMPTY', 'transaction.sender', 0, 'needed for the checksum before version 7');
   const w = new ByteWriter(512);
   w.raw(lock).i32(t.type);
   const amount = transactionAmount(t);
@@ -260,10 +260,15 @@ function legacyInput(t: Transaction, lock: Uint8Array): Uint8Array {
   return w.bytes();
 }
 
-/** The bytes whose double hash is the checksum; `lock` is the network's (10 §2.3). Versions 5, 6 and 7. */
+/**
+ * The bytes whose double hash is the checksum; `lock` is the network's (10 §2.3). Versions 5, 6 and 7.
+ *
+ * @throws DecodeError for an older version or a missing sender: both parse, but no such transaction has an id, and
+ * peers send what they like.
+ */
 export function transactionChecksumInput(t: Transaction, lock: Uint8Array): Uint8Array {
   if (t.version < 5 || t.version > TRANSACTION_VERSION_MAX)
-    throw new RangeError(`no checksum for transaction version ${t.version}`);
+    throw new DecodeError('RANGE', 'transaction.version', 0, `version ${t.version} has no checksum`);
   if (t.version < 7) return legacyInput(t, lock);
   const w = new ByteWriter(1200);
   w.raw(lock);

@@ -13,7 +13,7 @@ import {
   transactionId,
   transactionIdText,
 } from '../../src/ledger/index.js';
-import { DecodeError, NETWORKS, RejectedReason, toHex } from '../../src/wire/index.js';
+import { DecodeError, fromHex, NETWORKS, RejectedReason, toHex } from '../../src/wire/index.js';
 
 const address = (version: number, from: number): Uint8Array =>
   Uint8Array.from([version, ...Array.from({ length: 44 }, (_, i) => (from + i) & 0xff)]);
@@ -164,4 +164,15 @@ describe('fees', () => {
     );
     expect(at({ ...good, type: 4, outputs: [{ ...out!, amount: 0n }] })).toBeNull();
   });
+});
+
+it('a transaction that parses but has no id is refused by name (10 §2.3)', () => {
+  const old = decodeTransaction(fromHex('01020000000000002000'));
+  expect(old.version).toBe(1);
+  expect(() => transactionId(old, NETWORKS.reg.lock)).toThrow(
+    expect.objectContaining({ name: 'DecodeError', code: 'RANGE', field: 'transaction.version' }),
+  );
+  expect(() => transactionId({ ...old, version: 6, sender: null }, NETWORKS.reg.lock)).toThrow(
+    expect.objectContaining({ name: 'DecodeError', code: 'EMPTY', field: 'transaction.sender' }),
+  );
 });

@@ -1,4 +1,4 @@
-import { Code, DecodeError, decodeInventory2, InventoryType } from '../wire/index.js';
+import { DecodeError, decodeInventory2, InventoryType } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { RelayPeer } from './peer.js';
 
@@ -101,11 +101,3 @@ export function handleInventory(sink: InventorySink, peer: RelayPeer, payload: U
   }
   if (keepAlives.length > 0) sink.keepAlives(peer, keepAlives);
 }
-
-/** Codes answered by nobody here, listed so that a reader sees they were thought of (03 §6). */
-export const IGNORED_CODES: readonly number[] = [
-  Code.s2failed,
-  Code.s2signature,
-  Code.blockData2,
-  Code.getUnappliedTransactions,
-];

@@ -90,5 +90,3 @@ export const offerIntervalSeconds = 50;
 /** Largest number of sector nodes answered, and the smallest the selection takes (06 §6). */
 export const sectorNodesMax = 20;
 export const sectorNodesMin = 2;
-/** Bytes of a sector prefix (06 §1). */
-export const sectorPrefixBytes = 10;

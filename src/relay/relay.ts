@@ -1,5 +1,3 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, type Timer } from '../clock/index.js';
 import { Counters } from '../counters/index.js';
@@ -16,12 +14,10 @@ import {
 } from '../link/index.js';
 import { dialTcp, listenTcp } from '../link/node/index.js';
 import {
-  isPublicIpv4,
   type KeepAlive,
   KeepAliveGenerator,
   NO_POW_KNOWLEDGE,
   PresenceService,
-  parseIpv4,
   SlabPresenceStore,
 } from '../presence/index.js';
 import { followPresences, RelayTree } from '../sectors/index.js';
@@ -41,20 +37,23 @@ import { RelayControl } from './control.js';
 import { Dispatcher, type Route } from './dispatch.js';
 import { LedgerSide } from './ledger-side.js';
 import { DEFAULT_RELAY_LIMITS } from './limits.js';
+import { guessPublicIp } from './local-addresses.js';
 import {
   RELAY_DEVICE_ID,
   RELAY_PRODUCT_VERSION,
   type RelayOptions,
   UNKNOWN_BLOCK_VERSION,
 } from './options.js';
-import { OutboundManager } from './outbound.js';
+import { OutboundSides } from './outbound-sides.js';
 import { PeerSet, type RelayPeer } from './peer.js';
+import { PeerFile } from './peer-file.js';
 import { PeerStorage } from './peer-storage.js';
 import { PresenceSide } from './presence-side.js';
 import { PresenceSnapshots } from './presence-snapshots.js';
 import { PublicEndpoint } from './public-endpoint.js';
 import { SessionTable } from './sessions.js';
 import { SignQueue } from './sign-queue.js';
+import type { RelayStatus } from './status.js';
 import { StreamRouter } from './stream-router.js';
 import { WebSide } from './web-side.js';
 
@@ -66,30 +65,6 @@ const keepAliveCheckMs = 1_000;
 const peerFileMs = 60_000;
 /** How long a stopping relay lets byes and queued messages leave. */
 const stopGraceMs = 1_000;
-
-/** What a relay reports of itself. */
-export interface RelayStatus {
-  readonly address: Uint8Array;
-  readonly endpoint: string;
-  readonly connections: number;
-  readonly sessions: number;
-  readonly ledgerPeers: number;
-  readonly sectorPeers: number;
-  readonly presences: number;
-  readonly relaysKnown: number;
-  readonly height: number;
-  /** Height of the network by the ledger nodes' word, the own one with fewer than three of them (09 §12). */
-  readonly networkHeight: number;
-  /** Unix seconds of the last header, 0 without one; its block version, 0 without one. */
-  readonly headerSeconds: number;
-  readonly blockVersion: number;
-  /** Network second of the own keep-alive that was sent last, 0 before the first. */
-  readonly announcedSeconds: number;
-  /** Seconds by which the machine's clock is ahead of the network's, as applied (03 §5.3). */
-  readonly timeDifferenceSeconds: number;
-  /** The same before it is clamped, for the operator. */
-  readonly unclampedTimeDifferenceSeconds: number;
-}
 
 /**
  * An S2 relay: accepts clients over TCP and WebSocket, keeps presences, answers lookups, forwards stream
@@ -105,8 +80,9 @@ export class Relay {
   #connections: Connections | null = null;
   #listener: TransportListener | null = null;
   #web: WebSide | null = null;
-  #ledgerManager: OutboundManager | null = null;
-  #sectorManager: OutboundManager | null = null;
+  readonly #peerFile: PeerFile;
+  /** Null while standing alone. */
+  #outbound: OutboundSides | null = null;
   #presence: PresenceSide | null = null;
   #ledger: LedgerSide | null = null;
   #dispatcher: Dispatcher | null = null;
@@ -120,7 +96,6 @@ export class Relay {
   readonly #timers: Timer[] = [];
   #headerFile: FileHeaderStorage | null = null;
   readonly #snapshots: PresenceSnapshots | null;
-  #savedPeers = '';
   #stopping: Promise<void> | null = null;
 
   /** Use {@link Relay.start}. */
@@ -168,6 +143,7 @@ export class Relay {
     };
     this.#peerStorage = new PeerStorage(network.name === 'reg');
     const dir = options.dataDir ?? null;
+    this.#peerFile = new PeerFile(this.#ctx, this.#peerStorage, dir);
     const name = network.name === 'main' ? 'presences.bin' : 'testnet-presences.bin';
     this.#snapshots = dir === null ? null : new PresenceSnapshots(this.#ctx, store, join(dir, name));
   }
@@ -225,8 +201,8 @@ export class Relay {
       endpoint: endpoint.text,
       connections: peers.size,
       sessions: sessions.sessions,
-      ledgerPeers: this.#ledgerManager?.links.length ?? 0,
-      sectorPeers: this.#sectorManager?.links.length ?? 0,
+      ledgerPeers: this.#outbound?.ledgerLinks.length ?? 0,
+      sectorPeers: this.#outbound?.sectorLinks.length ?? 0,
       presences: store.addresses,
       relaysKnown: tree.size,
       height: this.#ledger?.chain.height ?? 0,
@@ -281,7 +257,9 @@ export class Relay {
       now: ctx.networkSeconds,
       hostname: ctx.endpoint.text,
     });
-    await this.#loadPeers();
+    const now = ctx.networkSeconds();
+    for (const s of o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, now, 1);
+    await this.#peerFile.load();
     await this.#snapshots?.load();
     this.#connections = new Connections(
       ctx,
@@ -306,20 +284,25 @@ export class Relay {
       },
     );
     this.#control = new RelayControl(ctx, this.#connections, this.#blacklist, {
-      pause: () => {
-        this.#ledgerManager?.stop();
-        this.#sectorManager?.stop();
-      },
-      resume: () => {
-        this.#ledgerManager?.start();
-        this.#sectorManager?.start();
-      },
+      pause: () => this.#outbound?.stop(),
+      resume: () => this.#outbound?.start(),
     });
     this.#web = await WebSide.start(ctx, o, this.port, (t) => this.#connections!.accept(t));
     this.#startTimers();
     // Before the first dial: ledger nodes ask for it in the same breath as they answer our hello (09 §2).
     await this.#announceSelf(true);
-    if (o.standalone !== true) this.#startManagers();
+    if (o.standalone !== true) {
+      this.#outbound = new OutboundSides(ctx, {
+        connections: this.#connections,
+        blacklist: this.#blacklist,
+        peerStorage: this.#peerStorage,
+        sectorPeers: this.#presence.sectorPeers,
+        port: this.port,
+        ledgerConnections: o.ledgerConnections ?? 6,
+        sectorConnections: o.sectorConnections ?? 24,
+      });
+      this.#outbound.start();
+    }
     ctx.log('info', 'relay_started', { endpoint: ctx.endpoint.text, port: this.port, wsPort: this.wsPort });
   }
 
@@ -401,7 +384,7 @@ export class Relay {
     const differences = this.#ctx.peers
       .filter((p) => p.role === 'ledger')
       .map((p) => squashDifference(p.info.timeDifferenceSeconds));
-    const network = aggregateDifference(differences, 'R', this.#ledgerManager?.hosts.length);
+    const network = aggregateDifference(differences, 'R', this.#outbound?.ledgerHosts.length);
     if (network === null) return;
     this.#timeDifferenceSeconds = network.seconds;
     this.#unclampedDifferenceSeconds = network.unclampedSeconds;
@@ -415,64 +398,6 @@ export class Relay {
     this.#ledger?.peerClosed(peer);
     if (peer.role === 'ledger' && this.#ledgerPeers().length === 0) this.#peerStorage.reset();
     log('debug', 'peer_closed', { peer: peer.sourceAddress, type: peer.nodeType, why: close.why });
-  }
-
-  #startManagers(): void {
-    const ctx = this.#ctx;
-    const connections = this.#connections!;
-    const own = new Set(localAddresses().map((ip) => `${ip}:${this.port}`));
-    const isSelf = (host: string): boolean => host === ctx.endpoint.text || own.has(host);
-    /** Ourselves, refused ones, and whom we dialled already, for either manager (03 §5.1). */
-    const excluded = (host: string): boolean =>
-      isSelf(host) ||
-      this.#blacklist.endpoint(host) ||
-      // The managers' own few, not the thousands that dialled us: this is asked for every candidate.
-      [this.#ledgerManager, this.#sectorManager].some(
-        (m) => m !== null && (m.hosts.includes(host) || m.links.some((l) => l.peer?.hostname === host)),
-      );
-    const dialled = (wallet: Uint8Array | null): boolean =>
-      wallet !== null &&
-      (this.#blacklist.wallet(wallet) || ctx.peers.byWallet(bytesKey(wallet)).some((p) => !p.isInbound));
-    this.#ledgerManager = new OutboundManager({
-      clock: ctx.clock,
-      target: this.#o.ledgerConnections ?? 6,
-      next: (skip) => {
-        // A node known by name is met again by its wallet.
-        const e = this.#peerStorage.pick(
-          Math.floor(ctx.clock.nowMs() / 1000),
-          (x) => skip(x.host) || dialled(x.wallet),
-        );
-        return e === null ? null : { host: e.host, wallet: e.wallet };
-      },
-      excluded,
-      dial: (c, events) => connections.dial(c, 'ledger', events),
-      onGivenUp: (host) => this.#peerStorage.failed(host),
-    });
-    const sector = this.#presence!.sectorPeers;
-    const sectorTarget = this.#o.sectorConnections ?? 24;
-    this.#sectorManager = new OutboundManager({
-      clock: ctx.clock,
-      target: sectorTarget,
-      next: (skip) => sector.next(skip),
-      excluded,
-      dial: (c, events) => connections.dial(c, 'sector', events),
-      // Neighbours of yesterday stay until their place is needed for one of today (03 §5.1 rule 3).
-      keeps: (link) =>
-        link.peer === null || !this.#sectorFull(sectorTarget) || sector.wants(link.peer.address),
-    });
-    // Ledger nodes met in presences become candidates (03 §5.6).
-    ctx.store.subscribe({
-      stored: (wallet, a) => {
-        if ((a.type === 'M' || a.type === 'H') && a.hostname !== '')
-          this.#peerStorage.add(a.hostname, wallet, a.lastSeen);
-      },
-    });
-    this.#ledgerManager.start();
-    this.#sectorManager.start();
-  }
-
-  #sectorFull(target: number): boolean {
-    return (this.#sectorManager?.hosts.length ?? 0) >= target;
   }
 
   // --- own presence ---------------------------------------------------------------------------------------
@@ -504,43 +429,11 @@ export class Relay {
     this.#timers.push(
       clock.every(cleanupMs, () => void presences.expire()),
       clock.every(keepAliveCheckMs, () => void this.#announceSelf(false)),
-      clock.every(peerFileMs, () => void this.#savePeers()),
+      clock.every(peerFileMs, () => void this.#peerFile.save()),
     );
     this.#presence!.start();
     this.#ledger!.start();
     this.#snapshots?.start();
-  }
-
-  #peerFile(): string | null {
-    const dir = this.#o.dataDir ?? null;
-    if (dir === null) return null;
-    return join(dir, this.#o.network.name === 'main' ? 'peers.ixi' : 'testnet-peers.ixi');
-  }
-
-  async #loadPeers(): Promise<void> {
-    const now = this.#ctx.networkSeconds();
-    for (const s of this.#o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, now, 1);
-    const file = this.#peerFile();
-    if (file === null) return;
-    try {
-      const refused = this.#peerStorage.load(await readFile(file, 'utf8'));
-      if (refused > 0) this.#ctx.log('warn', 'peer_file_lines_refused', { file, lines: refused });
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
-    }
-  }
-
-  async #savePeers(): Promise<void> {
-    const file = this.#peerFile();
-    const text = this.#peerStorage.serialize();
-    if (file === null || text === null || text === this.#savedPeers) return;
-    try {
-      await writeFile(`${file}.tmp`, text, { mode: 0o600 });
-      await rename(`${file}.tmp`, file);
-      this.#savedPeers = text;
-    } catch (e) {
-      this.#ctx.log('error', 'peer_file_not_saved', { file, error: String(e) });
-    }
   }
 
   /** Adds a ledger node to the candidates, e.g. an operator's `/connect`. */
@@ -562,8 +455,7 @@ export class Relay {
   async #stop(): Promise<void> {
     for (const t of this.#timers) t.cancel();
     this.#connections?.drain();
-    this.#ledgerManager?.stop();
-    this.#sectorManager?.stop();
+    this.#outbound?.stop();
     this.#presence?.stop();
     this.#ledger?.stop();
     await this.#listener?.close();
@@ -572,7 +464,7 @@ export class Relay {
     while (this.#ctx.peers.size > 0 && Date.now() < until) await new Promise((r) => setTimeout(r, 10));
     this.#connections?.destroyAll();
     await this.#web?.stop();
-    await this.#savePeers();
+    await this.#peerFile.save();
     await this.#snapshots?.stop();
     await this.#ledger?.chain.settled().catch((e: unknown) => {
       this.#ctx.log('error', 'headers_not_saved', { error: String(e) });
@@ -580,21 +472,4 @@ export class Relay {
     await this.#headerFile?.close();
     if (!this.#engineGiven) await (await this.#engine).close();
   }
-}
-
-/** IPv4 addresses of this machine's interfaces, loopback included. */
-function localAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) =>
-    (list ?? []).filter((i) => i.family === 'IPv4').map((i) => i.address),
-  );
-}
-
-/** The last public IPv4 of this machine's interfaces, `''` without one (03 §5.4 rule 2). */
-function guessPublicIp(): string {
-  return (
-    localAddresses().findLast((a) => {
-      const ip = parseIpv4(a);
-      return ip !== null && isPublicIpv4(ip);
-    }) ?? ''
-  );
 }

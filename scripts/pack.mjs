@@ -35,6 +35,7 @@ function reach(entries) {
   for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
     if (files.has(path)) continue;
     files.add(path);
+    if (path.endsWith('.wasm')) continue;
     for (const specifier of importsOf(path)) {
       if (specifier.startsWith('node:')) continue;
       if (!specifier.startsWith('.')) {

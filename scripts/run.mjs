@@ -19,6 +19,7 @@ const SOURCES = [
   'asconfig.json',
   'tsconfig.json',
   'scripts/build-wasm.mjs',
+  'scripts/build-workerd.mjs',
   'package.json',
 ];
 const GENERATED = 'src/core/generated';
@@ -125,6 +126,8 @@ function dropStale() {
   for (const file of filesUnder(at('dist'))) {
     const name = relative(at('dist'), file);
     const source = name.replace(/(\.d\.ts|\.js)$/, '.ts');
+    // Made anew as a whole.
+    if (dirname(name).split(/[\\/]/)[0] === 'workerd') continue;
     if (source !== name && !existsSync(at('src', source))) rmSync(file);
   }
 }
@@ -137,6 +140,7 @@ async function build() {
   await mustNode([at('scripts', 'build-wasm.mjs')]);
   await mustNode([tool('typescript', 'tsc'), '-p', 'tsconfig.json']);
   dropStale();
+  await mustNode([at('scripts', 'build-workerd.mjs')]);
   writeFileSync(stamp, wanted);
 }
 

@@ -94,6 +94,18 @@ export interface Core {
 
   /** One byte per item: 1 when the signature is valid, else 0. */
   rsaVerifyBatch(items: readonly RsaItem[]): Uint8Array;
+
+  /**
+   * Bytes of WebAssembly memory held: 256 KiB at first, and as much as the largest batch so far needed; a JavaScript
+   * core holds none.
+   */
+  readonly memoryBytes: number;
+  /**
+   * Lets go of the memory, with all bytes of earlier inputs that may lie in it, and goes on with 256 KiB of zeros.
+   * WebAssembly memory cannot shrink, so this is the way to give the room of an unusually large batch back; it takes
+   * some tens of microseconds. Results handed out before are not touched.
+   */
+  freeMemory(): void;
 }
 
 /** Rows of a frame or integer scan when the caller names no limit: a 64 kB chunk of ordinary messages has fewer. */

@@ -47,6 +47,11 @@ function allMustBeBytes(messages: readonly Uint8Array[]): void {
 export class JsCore implements Core {
   readonly engine = 'js';
   readonly simd = false;
+  readonly memoryBytes = 0;
+
+  freeMemory(): void {
+    // Holds nothing between calls.
+  }
 
   sha3_512(data: Uint8Array): Uint8Array {
     mustBeBytes(data, 'data');

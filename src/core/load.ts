@@ -1,9 +1,9 @@
 import type { Core } from './api.js';
-import { fromBase64 } from './base64.js';
+import { compileModule, compileModuleSync } from './compile.js';
 import { scalarWasm } from './generated/scalar.js';
 import { simdWasm } from './generated/simd.js';
 import { JsCore } from './js-core.js';
-import { WasmCore } from './wasm-core.js';
+import { CoreUnusable, WasmCore } from './wasm-core.js';
 
 /** The one core of this thread, once something asked for it. */
 let loaded: Core | null = null;
@@ -11,10 +11,10 @@ let loading: Promise<Core> | null = null;
 /** What answers where the module could not be compiled at once; {@link loadCore} may still replace it. */
 let fallback: Core | null = null;
 
-/** The SIMD module, or null where the runtime does not know its instructions. */
-function simdBytes(): Uint8Array<ArrayBuffer> | null {
-  const bytes = fromBase64(simdWasm);
-  return WebAssembly.validate(bytes) ? bytes : null;
+/** Throws {@link CoreUnusable} without a scalar module; without the SIMD one the core does with the scalar. */
+function wasmCore(scalar: WebAssembly.Module | null, simd: WebAssembly.Module | null): Core {
+  if (scalar === null) throw new CoreUnusable('scalar module: not valid here');
+  return new WasmCore(scalar, simd);
 }
 
 function jsCore(): Core {
@@ -35,12 +35,7 @@ export function loadCore(): Promise<Core> {
 async function compile(): Promise<Core> {
   let core: Core;
   try {
-    const simd = simdBytes();
-    const [scalarModule, simdModule] = await Promise.all([
-      WebAssembly.compile(fromBase64(scalarWasm)),
-      simd === null ? null : WebAssembly.compile(simd),
-    ]);
-    core = new WasmCore(scalarModule, simdModule);
+    core = wasmCore(...(await Promise.all([compileModule(scalarWasm), compileModule(simdWasm)])));
   } catch {
     // Missing, forbidden by policy, or failing its self-test: the answer is the same.
     core = jsCore();
@@ -57,11 +52,7 @@ export function loadCoreSync(): Core {
   if (loaded !== null) return loaded;
   if (fallback !== null) return fallback;
   try {
-    const simd = simdBytes();
-    loaded = new WasmCore(
-      new WebAssembly.Module(fromBase64(scalarWasm)),
-      simd === null ? null : new WebAssembly.Module(simd),
-    );
+    loaded = wasmCore(compileModuleSync(scalarWasm), compileModuleSync(simdWasm));
     return loaded;
   } catch {
     return jsCore();

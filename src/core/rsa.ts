@@ -1,6 +1,6 @@
 import { isUsableExponent, mustBeBytes, type RsaItem } from './api.js';
 import { Arena } from './arena.js';
-import { fromBase64 } from './base64.js';
+import { compileModule, compileModuleSync, type ModuleSource } from './compile.js';
 import { relaxedWasm } from './generated/relaxed.js';
 import { scalarWasm } from './generated/scalar.js';
 import { simdWasm } from './generated/simd.js';
@@ -42,6 +42,11 @@ export interface RsaCore {
   verifyBatch(items: readonly RsaItem[]): Uint8Array;
   /** One {@link RsaVerdict} per item. */
   verifyKeys(items: readonly RsaKeyItem[]): Uint8Array;
+
+  /** Bytes of WebAssembly memory held: 256 KiB at first, and as much as the largest batch so far needed. */
+  readonly memoryBytes: number;
+  /** Lets go of the memory, with the bytes of earlier inputs in it, and goes on with 256 KiB of zeros. */
+  freeMemory(): void;
 }
 
 /** What scalar.ts, simd.ts and relaxed.ts have in common. Addresses and sizes are unsigned 32-bit. */
@@ -60,15 +65,33 @@ const padded = (bytes: number): number => (bytes + 7) & ~7;
 
 class RsaModule implements RsaCore {
   readonly engine: RsaEngineName;
-  readonly #arena = new Arena();
-  readonly #x: RsaExports;
+  readonly #module: WebAssembly.Module;
+  #arena!: Arena;
+  #x!: RsaExports;
 
   constructor(engine: RsaEngineName, module: WebAssembly.Module) {
     this.engine = engine;
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.#arena.memory } });
+    this.#module = module;
+    this.#instantiate();
+  }
+
+  /** A fresh instance over a fresh arena; nothing changes when the machine has no memory for them. */
+  #instantiate(): void {
+    const arena = new Arena();
+    const instance = new WebAssembly.Instance(this.#module, { env: { memory: arena.memory } });
     // The one place where types cannot follow: WebAssembly.Exports knows no signatures.
-    this.#x = instance.exports as unknown as RsaExports;
-    this.#arena.reserveBelow(this.#x.arenaBase());
+    const x = instance.exports as unknown as RsaExports;
+    arena.reserveBelow(x.arenaBase());
+    this.#arena = arena;
+    this.#x = x;
+  }
+
+  get memoryBytes(): number {
+    return this.#arena.memory.buffer.byteLength;
+  }
+
+  freeMemory(): void {
+    this.#instantiate();
   }
 
   /** True when the instructions do what the kernel's proof needs; a runtime may know them and not keep to it. */
@@ -153,15 +176,16 @@ class RsaModule implements RsaCore {
   }
 }
 
-function moduleBytes(engine: RsaEngineName): Uint8Array<ArrayBuffer> {
-  if (engine === 'wasm-relaxed') return fromBase64(relaxedWasm);
-  return fromBase64(engine === 'wasm-simd' ? simdWasm : scalarWasm);
+function moduleSource(engine: RsaEngineName): ModuleSource {
+  if (engine === 'wasm-relaxed') return relaxedWasm;
+  return engine === 'wasm-simd' ? simdWasm : scalarWasm;
 }
 
 /** Kernels of this thread that were asked for; null = not usable here. */
 const loaded = new Map<RsaEngineName, RsaCore | null>();
 
-function usable(engine: RsaEngineName, module: WebAssembly.Module): RsaCore | null {
+function usable(engine: RsaEngineName, module: WebAssembly.Module | null): RsaCore | null {
+  if (module === null) return null;
   const made = new RsaModule(engine, module);
   return made.passesSelfTest() ? made : null;
 }
@@ -178,10 +202,7 @@ async function load(engine: RsaEngineName): Promise<RsaCore | null> {
   const before = loaded.get(engine);
   if (before !== undefined) return before;
   try {
-    const bytes = moduleBytes(engine);
-    // Asked first, so that a runtime without the feature does not log a failed compilation.
-    if (!WebAssembly.validate(bytes)) return keep(engine, null);
-    return keep(engine, usable(engine, await WebAssembly.compile(bytes)));
+    return keep(engine, usable(engine, await compileModule(moduleSource(engine))));
   } catch {
     // No WebAssembly, or forbidden by policy: the same as not knowing the feature.
     return keep(engine, null);
@@ -192,9 +213,7 @@ function loadNow(engine: RsaEngineName): RsaCore | null {
   const before = loaded.get(engine);
   if (before !== undefined) return before;
   try {
-    const bytes = moduleBytes(engine);
-    if (!WebAssembly.validate(bytes)) return keep(engine, null);
-    return keep(engine, usable(engine, new WebAssembly.Module(bytes)));
+    return keep(engine, usable(engine, compileModuleSync(moduleSource(engine))));
   } catch {
     // Not remembered: a browser's main thread refuses large modules at once, and takes them in `loadRsaCore`.
     return null;

@@ -77,35 +77,58 @@ const CHECKSUM_BYTES = 44;
 /** {@link Core} over the scalar module, and the SIMD one where there is one: both work in the same arena. */
 export class WasmCore implements Core {
   readonly engine = 'wasm-scalar';
-  readonly #arena: Arena;
-  readonly #x: ScalarExports;
-  readonly #simd: SimdExports | null;
+  readonly #module: WebAssembly.Module;
+  /** Null where there is none, or it failed its self-test. */
+  #simdModule: WebAssembly.Module | null;
+  #arena!: Arena;
+  #x!: ScalarExports;
+  #simd!: SimdExports | null;
   /** Fixed place for single inputs and digests, so that a lone call allocates nothing in the arena. */
-  readonly #stage: number;
-  readonly #digest: number;
+  #stage!: number;
+  #digest!: number;
 
   /**
    * Instantiates the modules. A SIMD module that fails its self-test is left aside; throws {@link CoreUnusable} when the
    * scalar one does.
    */
   constructor(module: WebAssembly.Module, simdModule: WebAssembly.Module | null = null) {
-    this.#arena = new Arena();
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.#arena.memory } });
+    this.#module = module;
+    this.#simdModule = simdModule;
+    this.#instantiate();
+    if (this.#x.selfTest(this.#stage) !== 1) throw new CoreUnusable('scalar module: self-test failed');
+    if (this.#simd !== null && this.#simd.selfTest(this.#stage) !== 1) {
+      this.#simd = null;
+      this.#simdModule = null;
+    }
+  }
+
+  /** Fresh instances over a fresh arena; nothing changes when the machine has no memory for them. */
+  #instantiate(): void {
+    const arena = new Arena();
+    const imports = { env: { memory: arena.memory } };
     // The one place where types cannot follow: WebAssembly.Exports knows no signatures.
-    this.#x = instance.exports as unknown as ScalarExports;
-    let base = this.#x.arenaBase();
+    const x = new WebAssembly.Instance(this.#module, imports).exports as unknown as ScalarExports;
+    let base = x.arenaBase();
     let simd: SimdExports | null = null;
-    if (simdModule !== null) {
-      const { exports } = new WebAssembly.Instance(simdModule, { env: { memory: this.#arena.memory } });
-      simd = exports as unknown as SimdExports;
+    if (this.#simdModule !== null) {
+      simd = new WebAssembly.Instance(this.#simdModule, imports).exports as unknown as SimdExports;
       base = Math.max(base, simd.arenaBase());
     }
-    this.#arena.reserveBelow(base);
-    this.#stage = this.#arena.alloc(STAGE_BYTES);
-    this.#digest = this.#arena.alloc(DIGEST_BYTES);
-    this.#arena.reserveBelow(this.#arena.mark());
-    if (this.#x.selfTest(this.#stage) !== 1) throw new CoreUnusable('scalar module: self-test failed');
-    this.#simd = simd !== null && simd.selfTest(this.#stage) === 1 ? simd : null;
+    arena.reserveBelow(base);
+    this.#stage = arena.alloc(STAGE_BYTES);
+    this.#digest = arena.alloc(DIGEST_BYTES);
+    arena.reserveBelow(arena.mark());
+    this.#arena = arena;
+    this.#x = x;
+    this.#simd = simd;
+  }
+
+  get memoryBytes(): number {
+    return this.#arena.memory.buffer.byteLength;
+  }
+
+  freeMemory(): void {
+    this.#instantiate();
   }
 
   get simd(): boolean {

@@ -144,6 +144,20 @@ describe('the arena', () => {
     expect(core.crc32cBatch([abc]).length).toBe(1);
   });
 
+  it('gives memory back when asked, and computes the same afterwards', () => {
+    const before = core.sha3_512(abc);
+    const initial = core.memoryBytes;
+    expect(initial).toBe(256 * 1024);
+    core.crc32cBatch([new Uint8Array(3_000_000)]);
+    expect(core.memoryBytes).toBeGreaterThan(3_000_000);
+    core.freeMemory();
+    expect(core.memoryBytes).toBe(initial);
+    expect(core.simd).toBe(true);
+    expect(head(before)).toBe(SHA3_OF_ABC);
+    expect(head(core.sha3_512(abc))).toBe(SHA3_OF_ABC);
+    expect(core.sha3_512Batch([abc, abc]).length).toBe(128);
+  });
+
   it('refuses a batch above its limit with a RangeError', () => {
     expect(() => core.crc32cBatch([new Uint8Array(257 * 1024 * 1024)])).toThrow(RangeError);
     expect(core.crc32cBatch([abc]).length).toBe(1);

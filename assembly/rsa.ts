@@ -1,55 +1,27 @@
 // RSA verification, one signature at a time, in integers: for every runtime.
 
+import { compare, fromBytes, isBelowModulus, toBytes } from './digits27';
 import { openKey, PENDING, VALID, WRONG } from './keyblob';
-import {
-  compare,
-  fromBytes,
-  isBelowModulus,
-  loadModulus,
-  multiply,
-  NUMBER_BYTES,
-  reduceOnce,
-  toBytes,
-  toMontgomery,
-} from './montgomery';
 import { encodeMessage, isUsableKey } from './pkcs1';
-import { squareTimes } from './power27';
+import { raise, setModulus } from './power27';
 
 /** The encoded message that a valid signature must open to. */
 const ENCODED = memory.data(512, 8);
-const EXPECTED = memory.data(640, 64);
-const SIGNATURE = memory.data(640, 64);
-const BASE_FORM = memory.data(640, 64);
-const POWER = memory.data(640, 64);
+/** Numbers, with eight zero digits below and above as power27.ts asks. */
+const EXPECTED_AREA = memory.data(704, 64);
+const EXPECTED = EXPECTED_AREA + 32;
+const SIGNATURE_AREA = memory.data(704, 64);
+const SIGNATURE = SIGNATURE_AREA + 32;
+const POWER_AREA = memory.data(704, 64);
+const POWER = POWER_AREA + 32;
 
 /** modulus at, bytes; signature at, bytes; message at, bytes; exponent; 0. Addresses are absolute. */
 const ITEM_BYTES: usize = 32;
 
-/**
- * POWER = SIGNATURE^exponent mod n. Square and multiply from the second bit down, in Montgomery form; the factor for
- * the last bit, which is 1, is the plain signature, and that product leaves the form: (x R) s / R = x s.
- */
-function raise(exponent: u32): void {
-  toMontgomery(SIGNATURE, BASE_FORM);
-  memory.copy(POWER, BASE_FORM, NUMBER_BYTES);
-  let squarings: u32 = 1;
-  for (let bit: i32 = 30 - clz<u32>(exponent); bit > 0; bit--) {
-    if (((exponent >> bit) & 1) == 1) {
-      squareTimes(POWER, squarings);
-      multiply(POWER, BASE_FORM, POWER);
-      squarings = 0;
-    }
-    squarings++;
-  }
-  squareTimes(POWER, squarings);
-  multiply(POWER, SIGNATURE, POWER);
-  reduceOnce(POWER);
-}
-
 /** Loads modulus and signature, which is as long; false when one of them is not acceptable. */
 function loadOperands(modulusAt: usize, bytes: u32, signatureAt: usize, exponent: u32): bool {
   if (!isUsableKey(modulusAt, bytes, exponent)) return false;
-  loadModulus(modulusAt, bytes);
+  setModulus(modulusAt, bytes);
   fromBytes(signatureAt, bytes, SIGNATURE);
   return isBelowModulus(SIGNATURE);
 }
@@ -60,7 +32,7 @@ function loadOperands(modulusAt: usize, bytes: u32, signatureAt: usize, exponent
  */
 export function rsaPower(modulusAt: usize, bytes: u32, signatureAt: usize, exponent: u32, out: usize): bool {
   if (!loadOperands(modulusAt, bytes, signatureAt, exponent)) return false;
-  raise(exponent);
+  raise(SIGNATURE, exponent, POWER);
   toBytes(POWER, bytes, out);
   return true;
 }
@@ -75,7 +47,7 @@ function verify(item: usize): bool {
 
   encodeMessage(load<u32>(item, 16), load<u32>(item, 20), modulusBytes, ENCODED);
   fromBytes(ENCODED, modulusBytes, EXPECTED);
-  raise(exponent);
+  raise(SIGNATURE, exponent, POWER);
   // Both are below 256^bytes and of the same length, so equal numbers are equal encoded messages, byte for byte.
   return compare(POWER, EXPECTED) == 0;
 }

@@ -335,7 +335,7 @@ describe('the primitive s^e mod n against BigInt', () => {
 
   it('agrees where the number of limbs changes', () => {
     for (let bits = 2048; bits <= 4096; bits++) {
-      // Around a multiple of 27 in bits, or in the bits of whole bytes, is where a limb count could be one too small.
+      // Around a multiple of 27 in bits, or in the bits of whole bytes, is where a digit count could be one too small.
       if ((bits + 2) % 27 > 2 && (8 * Math.ceil(bits / 8) + 2) % 27 > 2 && bits < 4090) continue;
       const n = (1n << BigInt(bits)) - 1n;
       const s = n - 2n ** 100n;

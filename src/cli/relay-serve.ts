@@ -4,11 +4,11 @@ import { Counters } from '../counters/index.js';
 import {
   addressText,
   createSigner,
-  createVerifyEngine,
   type Signer,
   type VerifyEngine,
+  type VerifyEngineName,
 } from '../identity/index.js';
-import { saveWalletFile } from '../identity/node/index.js';
+import { openVerifier, saveWalletFile, type Verifier, type VerifierChoice } from '../identity/node/index.js';
 import {
   type ApiBackend,
   Bans,
@@ -83,6 +83,21 @@ function openLog(c: Config, counters: Counters): EventLog {
     fullAddresses: c.text('logAddresses') === 'full',
     counters,
     write: (line) => void out.write(line),
+  });
+}
+
+/** What verifies signatures: works at once, and moves to threads when it has found out what is fastest here. */
+function verifierOf(c: Config, log: EventLog): Promise<Verifier> {
+  const threads = (c.text('verifyThreads') ?? 'auto').toLowerCase();
+  return openVerifier({
+    // The setting knows no other values.
+    engine: (c.text('verifyEngine') ?? 'auto').toLowerCase() as VerifyEngineName | 'auto',
+    threads: threads === 'auto' ? 'auto' : Number(threads),
+    onChoice: ({ engine, place, threads: count, why, reason }: VerifierChoice) => {
+      const facts = { engine, place, threads: count, why, reason };
+      if (why === 'fallback') log.log('warn', 'verify_engine', facts);
+      else log.log('info', 'verify_engine', facts);
+    },
   });
 }
 
@@ -240,7 +255,9 @@ async function run(
     counters,
   );
   const life = new Life();
-  const engine = measuredEngine(await createVerifyEngine(), counters);
+  const verifier = await verifierOf(c, log);
+  node.verifier = verifier;
+  const engine = measuredEngine(verifier, counters);
   let ops: OpsServer | null = null;
   let relay: Relay | null = null;
   let bans: Bans | null = null;

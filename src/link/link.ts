@@ -1,4 +1,5 @@
 import type { Timer } from '../clock/index.js';
+import { VerifyBusy, VerifyFailed } from '../identity/index.js';
 import {
   Bye,
   Code,
@@ -447,6 +448,12 @@ export class Link {
   /** A failing signer or engine is our trouble, not the peer's: it may come back later. */
   #broken(error: unknown): void {
     if (this.#state === 'closed') return;
+    if (error instanceof VerifyBusy || error instanceof VerifyFailed) {
+      // Nothing is known of the signature, and nothing is wrong with the code: another time.
+      this.#counters.refused(this.direction, Bye.notReady);
+      this.bye(Bye.notReady, 'Not ready yet, please try again later');
+      return;
+    }
     this.#counters.error('handler');
     this.bye(Bye.notReady, 'Not ready yet, please try again later');
     if (this.#o.handlers.onError === undefined) throw error;

@@ -9,6 +9,7 @@ export const LOG_EVENTS: readonly LogEvent[] = [
   { event: 'started', about: 'the relay serves; address, ports and public endpoint' },
   { event: 'relay_started', about: 'the protocol side is up' },
   { event: 'public_endpoint', about: 'the own public endpoint is known or has changed' },
+  { event: 'verify_engine', about: 'what verifies signatures from now on, where, and why' },
   { event: 'stopping', about: 'a signal or a request asked the relay to stop' },
   { event: 'stopped', about: 'everything is saved and closed' },
   { event: 'drain_started', about: 'newcomers are sent away, clients will be asked to leave' },

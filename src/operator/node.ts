@@ -1,5 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { Counters } from '../counters/index.js';
+import type { Verifier } from '../identity/node/index.js';
 import type { Relay } from '../relay/index.js';
 import type { Sampled } from './metrics/render.js';
 import { RuntimeMonitor } from './metrics/runtime.js';
@@ -50,6 +51,8 @@ export class RelayNode {
   readonly startedMs = Date.now();
   readonly runtime: RuntimeMonitor;
   phase: Phase = 'starting';
+  /** What verifies signatures, where it tells what it does. */
+  verifier: Verifier | null = null;
   #relay: Relay | null = null;
   #inboundSeenMs = Number.NEGATIVE_INFINITY;
   readonly #inboundTimer: NodeJS.Timeout;
@@ -173,6 +176,7 @@ export class RelayNode {
     ];
     const free = freeBytes(this.facts.dataDir);
     if (free !== null) out.push({ name: 'ixian_disk_free_bytes', value: free });
+    if (this.verifier !== null) out.push(...verifierSamples(this.verifier));
     if (this.#relay !== null) out.push(...relaySamples(this.#relay));
     return out;
   }
@@ -187,6 +191,24 @@ export function freeBytes(dir: string | undefined): number | null {
   } catch {
     return null;
   }
+}
+
+function verifierSamples(v: Verifier): Sampled[] {
+  const { engine, place, why, threads } = v.choice;
+  const s = v.stats;
+  return [
+    { name: 'ixian_verify_engine', labels: { engine, place, why }, value: 1 },
+    { name: 'ixian_verify_threads', value: threads },
+    { name: 'ixian_verify_queue_items', value: s?.queued ?? 0 },
+    { name: 'ixian_verify_batches_total', value: s?.batches ?? 0 },
+    { name: 'ixian_verify_batch_items_total', value: s?.items ?? 0 },
+    { name: 'ixian_verify_batch_items_largest', value: s?.largestBatch ?? 0 },
+    { name: 'ixian_verify_batches_retried_total', value: s?.retried ?? 0 },
+    { name: 'ixian_verify_threads_replaced_total', value: s?.replaced ?? 0 },
+    { name: 'ixian_verify_refused_total', labels: { reason: 'full' }, value: s?.refused ?? 0 },
+    { name: 'ixian_verify_refused_total', labels: { reason: 'threads_died' }, value: s?.failed ?? 0 },
+    { name: 'ixian_verify_in_place_total', value: s?.inPlace ?? 0 },
+  ];
 }
 
 function relaySamples(relay: Relay): Sampled[] {

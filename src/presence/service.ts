@@ -35,7 +35,7 @@ export type KeepAliveRefusal =
   | 'rate' // the sender has used up what it may cost
   | 'busy' // too many signatures wait already
   | 'signature'
-  | 'engine' // the verify engine is gone
+  | 'engine' // the verify engine reached no verdict
   | 'own'; // about the own wallet: the own entry was put back instead
 
 export type KeepAliveOutcome =
@@ -339,7 +339,7 @@ export class PresenceService {
     try {
       return await this.#gate.verify(items);
     } catch {
-      // Engines reject only once they are closed: the node is stopping.
+      // Closed, because the node is stopping, or its threads died: nothing is known of the signatures.
       return null;
     }
   }

@@ -1,4 +1,4 @@
-import { sha512, type VerifyEngine, type VerifyItem } from '../identity/index.js';
+import { sha512, VerifyBusy, type VerifyEngine, type VerifyItem } from '../identity/index.js';
 import { bytesKey, concatBytes } from '../wire/index.js';
 
 /** Signatures that may wait for the engine at once: about 2 s of one core, then senders are refused. */
@@ -18,7 +18,7 @@ export type GateRefusal = 'busy';
 export class SignatureGate {
   readonly #engine: VerifyEngine;
   readonly #pendingMax: number;
-  readonly #underWay = new Map<string, Promise<boolean>>();
+  readonly #underWay = new Map<string, Promise<boolean | GateRefusal>>();
   #refused = new Set<string>();
   #refusedBefore = new Set<string>();
 
@@ -32,9 +32,12 @@ export class SignatureGate {
     return this.#underWay.size;
   }
 
-  /** Verdicts in the order of the items, `busy` where the queue was full. One engine call for all of them. */
+  /**
+   * Verdicts in the order of the items, `busy` where the queue was full, here or at the engine. One engine call for all
+   * of them. Rejects when the engine reached no verdict.
+   */
   async verify(items: readonly VerifyItem[]): Promise<(boolean | GateRefusal)[]> {
-    const out: (boolean | GateRefusal | Promise<boolean>)[] = [];
+    const out: (boolean | GateRefusal | Promise<boolean | GateRefusal>)[] = [];
     const fresh: { readonly item: VerifyItem; readonly digest: string; readonly at: number }[] = [];
     const asked = new Map<string, number>();
     for (const item of items) {
@@ -54,10 +57,10 @@ export class SignatureGate {
     if (fresh.length > 0) {
       const run = this.#engine.verify(fresh.map((f) => f.item));
       fresh.forEach((f, i) => {
-        const verdict = run.then((all) => all[i] === true);
+        const verdict = run.then((all) => all[i] === true, busyOrThrow);
         out[f.at] = verdict;
         this.#underWay.set(f.digest, verdict);
-        const settled = (ok: boolean | null): void => {
+        const settled = (ok: boolean | GateRefusal | null): void => {
           this.#underWay.delete(f.digest);
           if (ok === false) this.#remember(f.digest);
         };
@@ -68,8 +71,11 @@ export class SignatureGate {
   }
 
   /** Resolves once the earlier of two equal items has its verdict in place. */
-  #share(out: readonly (boolean | GateRefusal | Promise<boolean>)[], at: number): Promise<boolean> {
-    return Promise.resolve().then(() => out[at] as boolean | Promise<boolean>);
+  #share(
+    out: readonly (boolean | GateRefusal | Promise<boolean | GateRefusal>)[],
+    at: number,
+  ): Promise<boolean | GateRefusal> {
+    return Promise.resolve().then(() => out[at]!);
   }
 
   #isRefused(digest: string): boolean {
@@ -83,6 +89,12 @@ export class SignatureGate {
     }
     this.#refused.add(digest);
   }
+}
+
+/** An engine that took nothing said nothing about the signature: it must not be remembered as refused. */
+function busyOrThrow(error: unknown): GateRefusal {
+  if (error instanceof VerifyBusy) return 'busy';
+  throw error;
 }
 
 /** Key, message and signature all count: the same signature under another key is another question. */

@@ -60,6 +60,7 @@ export interface RelayOptions {
   readonly linkLimits?: Partial<LinkLimits>;
   readonly clock?: Clock;
   readonly counters?: Counters;
+  /** What verifies hellos and keep-alives; default a verifier that finds out what suits the machine (`openVerifier`). */
   readonly engine?: VerifyEngine;
   readonly log?: RelayLog;
   /** Opens a connection; replaced in tests and replays. */

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { systemClock, type Timer } from '../clock/index.js';
 import { Counters } from '../counters/index.js';
-import { createVerifyEngine, sectorPrefix, type VerifyEngine } from '../identity/index.js';
+import { sectorPrefix, type VerifyEngine } from '../identity/index.js';
+import { openVerifier } from '../identity/node/index.js';
 import { chainStart, HeaderChain, type HeaderStorage, MemoryHeaderStorage } from '../ledger/index.js';
 import { FileHeaderStorage } from '../ledger/node/index.js';
 import {
@@ -150,7 +151,7 @@ export class Relay {
 
   /** Starts a relay and resolves when it serves. Rejects when a port is taken or a file cannot be read. */
   static async start(options: RelayOptions): Promise<Relay> {
-    const engine = options.engine ?? (await createVerifyEngine());
+    const engine = options.engine ?? (await openVerifier());
     // The port is part of what we sign, so the listener comes first; connections wait until all is built.
     const waiting: Parameters<Parameters<typeof listenTcp>[0]['onConnection']>[0][] = [];
     let relay: Relay | null = null;

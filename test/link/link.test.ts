@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { VerifyEngine } from '../../src/identity/index.js';
+import { VerifyBusy, type VerifyEngine, VerifyFailed } from '../../src/identity/index.js';
 import type { HandshakePolicy, LinkLimits } from '../../src/link/index.js';
 import { Bye, Code, encodeFrame, encodeHello, fromHex } from '../../src/wire/index.js';
 import {
@@ -29,6 +29,7 @@ interface Side {
   readonly self?: SelfOverrides;
   readonly policy?: HandshakePolicy;
   readonly limits?: Partial<LinkLimits>;
+  readonly engine?: VerifyEngine;
   readonly onMessage?: (code: number, payload: Uint8Array) => void;
 }
 
@@ -36,7 +37,7 @@ async function options(direction: 'in' | 'out', side: Side, wallet: string, node
   return {
     direction,
     clock: systemClock,
-    engine: verifier,
+    engine: side.engine ?? verifier,
     self: await selfInfo(systemClock, { wallet, nodeType, ...side.self }),
     ...(side.policy === undefined ? {} : { policy: side.policy }),
     ...(side.limits === undefined ? {} : { limits: side.limits }),
@@ -185,6 +186,22 @@ describe.each(transportKinds)('link over $name', (kind) => {
     await until(() => p.client.closed !== null);
     expect(p.client.closed).toMatchObject({ why: 'bye-received', byeCode: Bye.notReady });
   });
+
+  it.each([new VerifyBusy(1), new VerifyFailed('threads died')])(
+    'a node that cannot judge the signature answers bye 700, not that it is wrong: $name',
+    async (error) => {
+      const busy: VerifyEngine = {
+        name: 'native',
+        operations: 0,
+        verify: () => Promise.reject(error),
+        close: async () => undefined,
+      };
+      const p = await links({}, { engine: busy });
+      await until(() => p.client.closed !== null);
+      expect(p.client.closed).toMatchObject({ why: 'bye-received', byeCode: Bye.notReady });
+      expect(p.relay.count('ixian_connections_rejected_total', { direction: 'in', reason: '700' })).toBe(1);
+    },
+  );
 
   it('a peer that left is never signed for', async () => {
     let abandoned: (() => boolean) | null = null;

@@ -120,9 +120,23 @@ it('the sample holds every setting a file may hold, and reads back without a war
       expect(sampleConfig()).toContain(`#${s.key} =`);
 });
 
+it('a number may have words in its place, which the error names', () => {
+  const threads = (value: string): string | null =>
+    resolveConfig({
+      flags: new Map([['verifyThreads', [value]]]),
+      environment: {},
+      file: null,
+    }).text('verifyThreads');
+  expect(threads('auto')).toBe('auto');
+  expect(threads('0')).toBe('0');
+  expect(() => threads('65')).toThrow(/a whole number from 0 to 64 \(threads\) or auto, not "65"/);
+  expect(() => threads('many')).toThrow(ConfigError);
+});
+
 it('every default lies within its own range', () => {
   for (const s of SETTINGS) {
-    const f = s.default === null || s.value.kind !== 'whole' ? null : Number(s.default);
+    const isWord = s.value.kind === 'whole' && s.value.or?.includes(s.default ?? '') === true;
+    const f = s.default === null || s.value.kind !== 'whole' || isWord ? null : Number(s.default);
     if (f !== null && s.value.kind === 'whole')
       expect([s.key, f >= s.value.min && f <= s.value.max]).toEqual([s.key, true]);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { VerifyEngine, VerifyItem } from '../../src/identity/index.js';
+import { VerifyBusy, type VerifyEngine, VerifyFailed, type VerifyItem } from '../../src/identity/index.js';
 import { PresenceRequestLimiter, presenceRequestSeconds, SignatureGate } from '../../src/presence/index.js';
 import { settle, T0 } from './support.js';
 
@@ -28,6 +28,19 @@ class Fake implements VerifyEngine {
 }
 
 describe('signature gate', () => {
+  it('an engine that is full says nothing about a signature: busy, and asked again the next time', async () => {
+    const e = new Fake();
+    const gate = new SignatureGate(e);
+    const judge = e.verify.bind(e);
+    e.verify = () => Promise.reject(new VerifyBusy(8));
+    expect(await gate.verify([item(1), item(2), item(2)])).toEqual(['busy', 'busy', 'busy']);
+    e.verify = () => Promise.reject(new VerifyFailed('threads died'));
+    await expect(gate.verify([item(1), item(2)])).rejects.toBeInstanceOf(VerifyFailed);
+    e.verify = judge;
+    expect(await gate.verify([item(1), item(2)])).toEqual([false, true]);
+    expect(gate.pending).toBe(0);
+  });
+
   it('asks in one call and answers in order', async () => {
     const e = new Fake();
     const gate = new SignatureGate(e);

@@ -1,125 +1,169 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { enableRelaxedSimd } from '../../core/node/index.js';
-import { createVerifyEngine, type VerifyEngine, type VerifyEngineName, type VerifyItem } from '../index.js';
-import { BaseEngine } from '../verify/base.js';
 import {
-  batchItemsMax,
-  slotBytesOf,
-  slotCount,
-  slotDataBytes,
-  slotsBytes,
-  VerifySlots,
-} from './verify-slots.js';
-import type { VerifyWorkerData } from './verify-worker.js';
+  createVerifyEngine,
+  threadEngineNames,
+  VerifyBusy,
+  type VerifyEngine,
+  type VerifyEngineName,
+  VerifyFailed,
+  type VerifyItem,
+} from '../index.js';
+import { BaseEngine } from '../verify/base.js';
+import { batchItemsMax, slotBytesOf, slotCount, slotDataBytes } from './verify-slots.js';
+import { type Batch, type Call, fail, type Job, PoolThread, settle } from './verify-thread.js';
 
-/** Items that wait for a thread; more wait with their caller. Two seconds of one thread with 4096-bit keys. */
-export const poolQueueItemsMax = 32_768;
-/** A thread that dies so often without finishing a batch is not replaced any more. */
+/** Items taken and not yet answered. About half a second of one thread with 4096-bit keys; what comes beyond is refused. */
+export const poolQueueItemsMax = 8192;
+/** Threads that die so often in a row without finishing a batch are not replaced at once any more. */
 const fruitlessStartsMax = 3;
+/** Then one is tried again after this long. */
+const restartAfterMs = 60_000;
+/** A batch takes milliseconds: a thread that sits on one for so long hangs, and is replaced. */
+const batchMsMax = 10_000;
 /** How long a thread may take to end when told to. */
 const closeGraceMs = 1000;
+/** More threads verify more than one relay's main thread can take off the wire. */
+const defaultThreadsMax = 4;
 
-/**
- * Engines for a thread whose whole work is verifying, best first, by measurement: relaxed SIMD where its multiply-add is
- * fused, then OpenSSL on the thread itself, then what is left.
- */
-export const poolEngineNames: readonly VerifyEngineName[] = [
-  'wasm-relaxed',
-  'native-sync',
-  'wasm-simd',
-  'wasm-scalar',
-];
+/** Threads that suit this machine: one core is left to whoever feeds them, where there is more than one. */
+export function defaultVerifyThreads(cores: number = availableParallelism()): number {
+  return Math.min(defaultThreadsMax, Math.max(1, cores - 1));
+}
 
 export interface VerifyPoolOptions {
-  /** What each thread verifies with; `auto` (default) takes the first of {@link poolEngineNames} that works. */
+  /** What each thread verifies with; `auto` (default) takes the first of `threadEngineNames` that works. */
   readonly engine?: VerifyEngineName | 'auto';
-  /** Threads: default one less than the machine runs at once, at least 1. */
+  /** Threads, default {@link defaultVerifyThreads}; 0 = none, the same interface on the calling thread. */
   readonly workers?: number;
+  /** Items taken at once, default {@link poolQueueItemsMax}. */
+  readonly queueItemsMax?: number;
   /** The compiled verify-worker.js where it does not lie beside this file, as in a bundle. */
   readonly workerUrl?: URL;
 }
 
-interface Job {
-  readonly item: VerifyItem;
-  readonly settle: (verdict: boolean) => void;
-  /** Threads that died with it. */
-  deaths: number;
-}
-
-/** One thread with its ring. */
-class PoolThread {
-  readonly slots: VerifySlots;
-  readonly batches: Job[][] = [];
-  /** Batches whose result has been read. */
-  read = 0;
-  ready = false;
-  readonly exited: Promise<void>;
-
-  constructor(
-    readonly worker: Worker,
-    memory: SharedArrayBuffer,
-    onExit: (thread: PoolThread) => void,
-  ) {
-    this.slots = new VerifySlots(memory);
-    this.exited = new Promise((resolve) => {
-      worker.once('exit', () => {
-        resolve();
-        onExit(this);
-      });
-    });
-    // An exit follows, which is what is acted on.
-    worker.on('error', () => undefined);
-  }
+/** What a pool has done and holds, for whoever watches it. */
+export interface VerifyPoolStats {
+  readonly threads: number;
+  /** Items that wait for a thread. */
+  readonly queued: number;
+  /** Items taken and not answered: those that wait, and those that are being verified. */
+  readonly pending: number;
+  /** Batches given to threads, and items in them. */
+  readonly batches: number;
+  readonly items: number;
+  readonly largestBatch: number;
+  /** Batches given to a second thread because the first died with them. */
+  readonly retried: number;
+  /** Threads started in place of dead ones. */
+  readonly replaced: number;
+  /** Items not taken because the queue was full. */
+  readonly refused: number;
+  /** Items whose threads died twice. */
+  readonly failed: number;
+  /** Items judged without a thread: too large for a slot, or no thread there. */
+  readonly inPlace: number;
 }
 
 /**
- * Verification on threads of its own, fed in batches through shared memory. A lone item goes out at once; while threads
- * are busy items gather, so batches grow with the load by themselves. When the queue is full, callers wait. A thread that
- * dies is replaced and its batches are tried once more; items that were there twice are judged on the calling thread.
+ * Verification on threads, as a {@link VerifyEngine}; {@link VerifyEngine.name} is what the threads use. Beside
+ * `EngineClosed`, `verify` rejects with `VerifyBusy` when the queue is full (the items are taken as a whole or not at
+ * all) and with `VerifyFailed` when threads died twice with one of its items.
  */
-class VerifyPool extends BaseEngine {
+export interface VerifyPool extends VerifyEngine {
+  readonly stats: VerifyPoolStats;
+  /** True once a thread is ready to work; false when none could be started. */
+  readonly ready: Promise<boolean>;
+}
+
+/**
+ * Threads fed in batches through shared memory. A lone item goes out at once; while threads are busy items gather, so
+ * batches grow with the load by themselves. A thread that dies is replaced. The batch it was at is tried once more, by
+ * itself, so that it takes nothing else along should it be the cause; the batches behind it go on as they were.
+ */
+class ThreadedPool extends BaseEngine implements VerifyPool {
   override readonly name: VerifyEngineName;
+  readonly ready: Promise<boolean>;
   readonly #url: URL;
   readonly #inPlace: VerifyEngine;
+  readonly #itemsMax: number;
   #threads: PoolThread[] = [];
   readonly #queue: Job[] = [];
-  readonly #waiting: (() => void)[] = [];
+  /** Batches that go out as they are, before anything else. */
+  readonly #again: Batch[] = [];
+  #pending = 0;
   #scheduled = false;
   #callers = 0;
   #closing = false;
   #fruitlessStarts = 0;
+  #restart: NodeJS.Timeout | null = null;
+  #watchdog: NodeJS.Timeout | null = null;
+  #isReady: (ready: boolean) => void = () => undefined;
+  readonly #did = {
+    batches: 0,
+    items: 0,
+    largestBatch: 0,
+    retried: 0,
+    replaced: 0,
+    refused: 0,
+    failed: 0,
+    inPlace: 0,
+  };
 
-  constructor(name: VerifyEngineName, inPlace: VerifyEngine, workers: number, url: URL) {
+  constructor(
+    name: VerifyEngineName,
+    inPlace: VerifyEngine,
+    workers: number,
+    url: URL,
+    o: VerifyPoolOptions,
+  ) {
     super();
     this.name = name;
     this.#inPlace = inPlace;
     this.#url = url;
+    this.#itemsMax = o.queueItemsMax ?? poolQueueItemsMax;
+    this.ready = new Promise((resolve) => {
+      this.#isReady = resolve;
+    });
     for (let i = 0; i < workers; i++) this.#start();
+    if (this.#threads.length === 0) this.#isReady(false);
+  }
+
+  get stats(): VerifyPoolStats {
+    const queued = this.#queue.length + this.#again.reduce((sum, b) => sum + b.jobs.length, 0);
+    return { threads: this.#threads.length, queued, pending: this.#pending, ...this.#did };
   }
 
   protected override async run(items: readonly VerifyItem[]): Promise<boolean[]> {
+    if (items.length === 0) return [];
+    if (this.#pending + items.length > this.#itemsMax) {
+      this.#did.refused += items.length;
+      throw new VerifyBusy(this.#itemsMax);
+    }
+    this.#pending += items.length;
     // Threads keep the process alive exactly while somebody waits for a verdict.
-    if (this.#callers++ === 0) for (const t of this.#threads) t.worker.ref();
+    if (this.#callers++ === 0) for (const t of this.#threads) t.hold(true);
     try {
       return await this.#verdicts(items);
     } finally {
-      if (--this.#callers === 0) for (const t of this.#threads) t.worker.unref();
+      this.#pending -= items.length;
+      if (--this.#callers === 0) for (const t of this.#threads) t.hold(false);
     }
   }
 
-  async #verdicts(items: readonly VerifyItem[]): Promise<boolean[]> {
-    const verdicts: Promise<boolean>[] = [];
-    for (const item of items) {
-      while (this.#queue.length >= poolQueueItemsMax)
-        await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      if (slotBytesOf(item) > slotDataBytes || this.#threads.length === 0) verdicts.push(this.#here(item));
-      else {
-        verdicts.push(new Promise((settle) => this.#queue.push({ item, settle, deaths: 0 })));
-        this.#schedule();
-      }
-    }
-    return await Promise.all(verdicts);
+  #verdicts(items: readonly VerifyItem[]): Promise<boolean[]> {
+    return new Promise((resolve, reject) => {
+      const verdicts = new Array<boolean>(items.length).fill(false);
+      const call: Call = { verdicts, left: items.length, over: false, resolve, reject };
+      const here: Job[] = [];
+      items.forEach((item, at) => {
+        const job = { call, at, item };
+        if (this.#threads.length === 0 || slotBytesOf(item) > slotDataBytes) here.push(job);
+        else this.#queue.push(job);
+      });
+      if (here.length > 0) void this.#here(here);
+      this.#schedule();
+    });
   }
 
   override async close(): Promise<void> {
@@ -127,7 +171,7 @@ class VerifyPool extends BaseEngine {
     const threads = [...this.#threads];
     // Nothing is under way any more, so whoever does not end when told is ended.
     const timer = setTimeout(() => {
-      for (const t of threads) void t.worker.terminate();
+      for (const t of threads) t.kill();
     }, closeGraceMs);
     await Promise.all(threads.map((t) => t.exited));
     clearTimeout(timer);
@@ -135,26 +179,34 @@ class VerifyPool extends BaseEngine {
 
   protected override release(): void {
     this.#closing = true;
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    if (this.#watchdog !== null) clearTimeout(this.#watchdog);
     for (const thread of this.#threads) {
       // An exiting process need not wait for threads, but a caller of close does.
-      thread.worker.ref();
+      thread.hold(true);
       thread.slots.closeSoon();
     }
+    this.#isReady(false);
     void this.#inPlace.close();
   }
 
+  // --- threads --------------------------------------------------------------------------------------------
+
   #start(): void {
-    const memory = new SharedArrayBuffer(slotsBytes);
-    const workerData: VerifyWorkerData = { engine: this.name, memory };
-    const worker = new Worker(this.#url, { workerData });
-    const thread = new PoolThread(worker, memory, (t) => this.#onExit(t));
-    worker.on('message', () => this.#onMessage(thread));
-    if (this.#callers === 0) worker.unref();
-    this.#threads.push(thread);
+    try {
+      const thread = new PoolThread(this.#url, this.name, {
+        message: (t) => this.#onMessage(t),
+        exit: (t) => this.#onExit(t),
+      });
+      if (this.#callers === 0) thread.hold(false);
+      this.#threads.push(thread);
+    } catch {
+      // No memory or no thread to be had: those that run go on, and without any the work is done here.
+    }
   }
 
   #onMessage(thread: PoolThread): void {
-    thread.ready = true;
+    this.#isReady(true);
     this.#collect(thread);
     this.#dispatch();
   }
@@ -165,8 +217,9 @@ class VerifyPool extends BaseEngine {
       const { verdicts, operations } = thread.slots.result(thread.read);
       this.operationsDone += operations;
       this.#fruitlessStarts = 0;
-      thread.batches.shift()!.forEach((job, i) => {
-        job.settle(verdicts[i]!);
+      thread.headSinceMs = performance.now();
+      thread.batches.shift()!.jobs.forEach((job, i) => {
+        settle(job, verdicts[i]!);
       });
     }
   }
@@ -175,29 +228,67 @@ class VerifyPool extends BaseEngine {
     this.#threads = this.#threads.filter((t) => t !== thread);
     if (this.#closing) return;
     this.#collect(thread);
-    // What it had not finished: once more at the head of the queue, or here when it is the second time.
-    for (const job of thread.batches.flat().reverse()) {
-      job.deaths++;
-      if (job.deaths < 2) this.#queue.unshift(job);
-      else void this.#here(job.item).then(job.settle);
-    }
-    this.#fruitlessStarts++;
-    if (this.#fruitlessStarts <= fruitlessStartsMax) this.#start();
-    if (this.#threads.length === 0)
-      for (const job of this.#queue.splice(0)) void this.#here(job.item).then(job.settle);
+    // In order: the batch it died with, then those it had not begun.
+    const [head, ...behind] = thread.batches;
+    this.#again.unshift(...behind);
+    if (head !== undefined) this.#diedWith(head);
+    if (++this.#fruitlessStarts <= fruitlessStartsMax) {
+      this.#start();
+      this.#did.replaced++;
+    } else this.#restartLater();
+    if (this.#threads.length === 0) this.#allHere();
     this.#dispatch();
   }
 
-  async #here(item: VerifyItem): Promise<boolean> {
-    const before = this.#inPlace.operations;
-    const [verdict] = await this.#inPlace.verify([item]);
-    this.operationsDone += this.#inPlace.operations - before;
-    return verdict === true;
+  #diedWith(batch: Batch): void {
+    batch.deaths++;
+    if (batch.deaths < 2) {
+      this.#did.retried++;
+      this.#again.unshift(batch);
+      return;
+    }
+    this.#did.failed += batch.jobs.length;
+    for (const job of batch.jobs) fail(job, new VerifyFailed('two threads died while they verified this'));
   }
+
+  /** Threads that keep dying may have had a passing reason: one is tried again later. */
+  #restartLater(): void {
+    if (this.#restart !== null || this.#threads.length > 0) return;
+    this.#restart = setTimeout(() => {
+      this.#restart = null;
+      this.#did.replaced++;
+      this.#start();
+    }, restartAfterMs).unref();
+  }
+
+  #allHere(): void {
+    this.#isReady(false);
+    const jobs = [...this.#again.splice(0).flatMap((b) => b.jobs), ...this.#queue.splice(0)];
+    if (jobs.length > 0) void this.#here(jobs);
+  }
+
+  /** On the calling thread. */
+  async #here(jobs: readonly Job[]): Promise<void> {
+    this.#did.inPlace += jobs.length;
+    const before = this.#inPlace.operations;
+    try {
+      const verdicts = await this.#inPlace.verify(jobs.map((job) => job.item));
+      jobs.forEach((job, i) => {
+        settle(job, verdicts[i] === true);
+      });
+    } catch (error) {
+      const why = error instanceof Error ? error : new VerifyFailed(String(error));
+      for (const job of jobs) fail(job, why);
+    } finally {
+      this.operationsDone += this.#inPlace.operations - before;
+    }
+  }
+
+  // --- batches --------------------------------------------------------------------------------------------
 
   /** Once per turn, so that what is asked in the same turn goes out together. */
   #schedule(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#queue.length === 0) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -210,28 +301,60 @@ class VerifyPool extends BaseEngine {
     for (let load = 0; load < slotCount; load++) {
       const free = this.#threads.filter((t) => t.ready && t.batches.length === load);
       free.forEach((thread, i) => {
+        const again = this.#again.shift();
+        if (again !== undefined) {
+          this.#submit(thread, again);
+          return;
+        }
         if (this.#queue.length === 0) return;
         // Shared evenly among the idle; behind a running batch only what makes a full one.
         const share = load === 0 ? Math.ceil(this.#queue.length / (free.length - i)) : batchItemsMax;
-        if (load === 0 || this.#queue.length >= batchItemsMax) this.#submit(thread, share);
+        if (load > 0 && this.#queue.length < batchItemsMax) return;
+        const batch = this.#next(share);
+        if (batch.jobs.length > 0) this.#submit(thread, batch);
       });
     }
-    while (this.#waiting.length > 0 && this.#queue.length < poolQueueItemsMax) this.#waiting.shift()!();
   }
 
-  #submit(thread: PoolThread, share: number): void {
+  /** The next items of the queue, as many as the share says and a slot holds. */
+  #next(share: number): Batch {
     // Even, because the kernels take two at a time.
     const most = Math.min(batchItemsMax, share + (share % 2));
+    const jobs: Job[] = [];
     let bytes = 0;
-    let count = 0;
-    while (count < most && count < this.#queue.length) {
-      bytes += slotBytesOf(this.#queue[count]!.item);
+    let taken = 0;
+    for (; jobs.length < most && taken < this.#queue.length; taken++) {
+      const job = this.#queue[taken]!;
+      if (job.call.over) continue;
+      bytes += slotBytesOf(job.item);
       if (bytes > slotDataBytes) break;
-      count++;
+      jobs.push(job);
     }
-    const batch = this.#queue.splice(0, count);
-    thread.batches.push(batch);
-    thread.slots.submit(batch.map((job) => job.item));
+    this.#queue.splice(0, taken);
+    return { jobs, deaths: 0 };
+  }
+
+  #submit(thread: PoolThread, batch: Batch): void {
+    const items = batch.jobs.length;
+    this.#did.batches++;
+    this.#did.items += items;
+    this.#did.largestBatch = Math.max(this.#did.largestBatch, items);
+    thread.submit(batch);
+    this.#watch();
+  }
+
+  /** While batches are under way somebody looks after threads that hang; an idle pool has no timer. */
+  #watch(): void {
+    if (this.#watchdog !== null) return;
+    this.#watchdog = setTimeout(() => {
+      this.#watchdog = null;
+      const now = performance.now();
+      for (const t of this.#threads) {
+        this.#collect(t);
+        if (t.batches.length > 0 && now - t.headSinceMs > batchMsMax) t.kill();
+      }
+      if (this.#threads.some((t) => t.batches.length > 0)) this.#watch();
+    }, batchMsMax / 4).unref();
   }
 }
 
@@ -246,19 +369,33 @@ async function firstUsable(names: readonly VerifyEngineName[]): Promise<VerifyEn
   return await createVerifyEngine('auto');
 }
 
+/** A thread has nothing else to do than to wait for its verdict, so OpenSSL runs on it and not on yet another one. */
+export function threadEngineOf(name: VerifyEngineName): VerifyEngineName {
+  return name === 'native' ? 'native-sync' : name;
+}
+
 /**
- * A verify engine on threads. Verdicts are those of every engine; {@link VerifyEngine.name} is what the threads use.
- * Where shared memory is missing the same interface works on the calling thread. Rejects with `EngineUnavailable` for an
- * engine that this machine cannot run.
+ * A verify engine on threads. Verdicts are those of every engine. Where shared memory or threads are missing the same
+ * interface works on the calling thread. Rejects with `EngineUnavailable` for an engine that this machine cannot run,
+ * and with RangeError for a number of threads that makes no sense.
  */
-export async function createVerifyPool(options: VerifyPoolOptions = {}): Promise<VerifyEngine> {
+export async function createVerifyPool(options: VerifyPoolOptions = {}): Promise<VerifyPool> {
   enableRelaxedSimd();
+  const workers = options.workers ?? defaultVerifyThreads();
+  if (!Number.isInteger(workers) || workers < 0 || workers > 256)
+    throw new RangeError(`workers must be a whole number from 0 to 256, not ${workers}`);
   const wanted = options.engine ?? 'auto';
-  const inPlace = wanted === 'auto' ? await firstUsable(poolEngineNames) : await createVerifyEngine(wanted);
-  if (globalThis.SharedArrayBuffer === undefined) return inPlace;
-  const workers = options.workers ?? Math.max(1, availableParallelism() - 1);
-  if (!Number.isInteger(workers) || workers < 1 || workers > 256)
-    throw new RangeError(`workers must be a whole number from 1 to 256, not ${workers}`);
+  const found = await (wanted === 'auto'
+    ? firstUsable(threadEngineNames)
+    : createVerifyEngine(threadEngineOf(wanted)));
+  const threads = globalThis.SharedArrayBuffer === undefined ? 0 : workers;
   const url = options.workerUrl ?? new URL('./verify-worker.js', import.meta.url);
-  return new VerifyPool(inPlace.name, inPlace, workers, url);
+  return new ThreadedPool(found.name, await inPlaceOf(found, threads), threads, url, options);
+}
+
+/** What does the work that threads cannot: the engine that holds up the calling thread least. Without threads, the one asked for. */
+async function inPlaceOf(found: VerifyEngine, threads: number): Promise<VerifyEngine> {
+  if (threads === 0) return found;
+  await found.close();
+  return await createVerifyEngine('auto');
 }

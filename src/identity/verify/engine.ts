@@ -18,7 +18,8 @@ export interface VerifyEngine {
   readonly operations: number;
   /**
    * Verdicts in the order of the items; malformed keys and signatures are false, never an error. The item's
-   * arrays may be reused once the promise has settled. Rejects only after {@link close}.
+   * arrays may be reused once the promise has settled. Rejects with {@link EngineClosed} after {@link close}, and, where
+   * the engine works on threads, with `VerifyBusy` or `VerifyFailed`: then nothing is said about any signature.
    */
   verify(items: readonly VerifyItem[]): Promise<boolean[]>;
   /** Waits for what is under way and lets go of threads and keys. */

@@ -165,6 +165,21 @@ function addBan(b: ApiBackend, body: V1Request['body']): Json {
   }
 }
 
+/** What verifies signatures, and why. */
+function verifyOf(b: ApiBackend): Json {
+  const { verifier } = b.node;
+  if (verifier === null)
+    return {
+      engine: b.engine.name,
+      place: 'in-place',
+      threads: 0,
+      why: 'set',
+      reason: 'given by the program',
+    };
+  const { engine, place, threads, why, reason } = verifier.choice;
+  return { engine, place, threads, why, reason };
+}
+
 /** All operations, in the order of the OpenAPI file. */
 export const V1_ROUTES: readonly V1Route[] = [
   {
@@ -194,6 +209,13 @@ export const V1_ROUTES: readonly V1Route[] = [
       clockOffsetSeconds: number,
       bytesIn: integer,
       bytesOut: integer,
+      verify: object({
+        engine: string,
+        place: oneOf('threads', 'in-place'),
+        threads: integer,
+        why: string,
+        reason: string,
+      }),
     }),
     run: (b) => {
       const s = b.relay.status();
@@ -220,6 +242,7 @@ export const V1_ROUTES: readonly V1Route[] = [
         clockOffsetSeconds: s.unclampedTimeDifferenceSeconds,
         bytesIn: bytes.in,
         bytesOut: bytes.out,
+        verify: verifyOf(b),
       };
     },
   },

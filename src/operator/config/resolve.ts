@@ -84,7 +84,10 @@ const isOn = (value: string): boolean => !['0', 'false', 'no', 'off'].includes(v
 export function allowed(s: Setting): string {
   switch (s.value.kind) {
     case 'whole':
-      return `a whole number from ${s.value.min} to ${s.value.max}${s.value.unit === '' ? '' : ` (${s.value.unit})`}`;
+      return [
+        `a whole number from ${s.value.min} to ${s.value.max}${s.value.unit === '' ? '' : ` (${s.value.unit})`}`,
+        ...(s.value.or ?? []),
+      ].join(' or ');
     case 'choice':
       return s.value.values.join(' or ');
     case 'switch':
@@ -98,7 +101,10 @@ export function allowed(s: Setting): string {
 function fits(s: Setting, value: string): boolean {
   switch (s.value.kind) {
     case 'whole':
-      return /^\d+$/.test(value) && Number(value) >= s.value.min && Number(value) <= s.value.max;
+      return (
+        s.value.or?.includes(value.toLowerCase()) === true ||
+        (/^\d+$/.test(value) && Number(value) >= s.value.min && Number(value) <= s.value.max)
+      );
     case 'choice':
       return s.value.values.some((v) => v.toLowerCase() === value.toLowerCase());
     case 'switch':

@@ -2,7 +2,14 @@
 export type SettingKind =
   | { readonly kind: 'text' }
   | { readonly kind: 'path' }
-  | { readonly kind: 'whole'; readonly min: number; readonly max: number; readonly unit: string }
+  | {
+      readonly kind: 'whole';
+      readonly min: number;
+      readonly max: number;
+      readonly unit: string;
+      /** Words that may stand in its place. */
+      readonly or?: readonly string[];
+    }
   | { readonly kind: 'switch' }
   | { readonly kind: 'choice'; readonly values: readonly string[] };
 
@@ -33,7 +40,12 @@ export interface Setting {
 }
 
 const port = { kind: 'whole', min: 0, max: 65_535, unit: '' } as const;
-const whole = (min: number, max: number, unit = ''): SettingKind => ({ kind: 'whole', min, max, unit });
+const whole = (min: number, max: number, unit = ''): Extract<SettingKind, { kind: 'whole' }> => ({
+  kind: 'whole',
+  min,
+  max,
+  unit,
+});
 const text = { kind: 'text' } as const;
 const path = { kind: 'path' } as const;
 const onOff = { kind: 'switch' } as const;
@@ -208,6 +220,21 @@ export const SETTINGS: readonly Setting[] = [
     value: onOff,
     default: '1',
     about: 'probe ledger nodes and relays that dial this one',
+  },
+  {
+    key: 'verifyEngine',
+    value: {
+      kind: 'choice',
+      values: ['auto', 'wasm-relaxed', 'wasm-simd', 'wasm-scalar', 'native', 'webcrypto', 'forge'],
+    },
+    default: 'auto',
+    about: 'what verifies signatures: `auto` measures and takes the fastest, see starling tune',
+  },
+  {
+    key: 'verifyThreads',
+    value: { ...whole(0, 64, 'threads'), or: ['auto'] },
+    default: 'auto',
+    about: 'threads that verify signatures; `auto` by the number of cores, 0 for none of its own',
   },
   {
     key: 'httpEngine',

@@ -12,6 +12,7 @@ import {
 } from '../link/index.js';
 import { Bye, bytesEqual } from '../wire/index.js';
 import { closeText, RelayConnection, RelayUnreachable, targetText } from './relay-connection.js';
+import { retryWaitMs } from './retry.js';
 import type { ClientLimits, Dial, DialTarget, RelaySeed } from './types.js';
 
 /** A relay known from its verified presence. */
@@ -23,12 +24,6 @@ export interface KnownRelay {
 
 /** How often the pool looks whether it holds what it should (docs/protocol/08 §5: 2 s). */
 const passMs = 1_000;
-/** First wait after a failed dial; doubles. Jittered, because a dead relay sends all its clients elsewhere at once. */
-const retryMsMin = 500;
-const retryMsMax = 60_000;
-/** A relay that says it is full, or refuses us, is left alone for this long. */
-const refusedMs = 30_000;
-
 export interface RelayPoolOptions {
   /** Everything of a hello but the endpoint it is signed over. */
   readonly self: Omit<SelfInfo, 'publicEndpoint'>;
@@ -181,7 +176,7 @@ export class RelayPool {
               this.#links.delete(l);
               reject(new RelayUnreachable(key, closeText(close)));
               if (connection !== null) this.#closed(connection, close);
-              else this.#failed(key, close.byeCode);
+              else this.#failed(key, close);
             },
             onError: (_l, error) => this.#o.onError(error, `connection to ${key}`),
           },
@@ -204,13 +199,13 @@ export class RelayPool {
     return seed?.wsUrl === undefined ? target : { wsUrl: seed.wsUrl, ...target };
   }
 
-  #failed(key: string, bye: number | null): void {
+  /** Notes when that relay may be dialled again, and turns to others at once (docs/protocol/08 §6). */
+  #failed(key: string, close: LinkClose | null): void {
     const b = this.#backoff.get(key) ?? { failures: 0, nextMs: 0 };
-    const refused = bye !== null && bye !== Bye.bye && bye !== Bye.notReady;
-    const wait = refused ? refusedMs : Math.min(retryMsMin * 2 ** Math.min(b.failures, 20), retryMsMax);
+    b.nextMs = this.#o.clock.nowMs() + retryWaitMs(b.failures, close);
     b.failures++;
-    b.nextMs = this.#o.clock.nowMs() + wait * (0.5 + Math.random());
     this.#backoff.set(key, b);
+    if (close?.byeCode === Bye.notReady && this.#running) queueMicrotask(() => this.#running && this.#fill());
   }
 
   /** The connection to use: another one when that relay is connected already, under another name. */
@@ -239,7 +234,7 @@ export class RelayPool {
       if (value === c) {
         known = true;
         this.#open.delete(key);
-        this.#failed(key, close.why === 'bye-received' ? close.byeCode : null);
+        this.#failed(key, close);
       }
     if (!known) return;
     if (this.#primary === c) {

@@ -11,7 +11,8 @@ import {
   type ProtocolLine,
 } from '../wire/index.js';
 import { defaultLinkLimits } from './limits.js';
-import type { BlockTip, HandshakePolicy, PeerInfo, Verified } from './types.js';
+import { notReadyText, retryData } from './not-ready.js';
+import type { BlockTip, HandshakePolicy, PeerInfo, Verified, VerifyHook } from './types.js';
 
 /** What both judgements need to know. */
 export interface JudgeContext {
@@ -26,10 +27,16 @@ export interface JudgeContext {
   readonly candidatesMax?: number;
   /** Of this connection (03 §2.4). */
   readonly timeDifferenceSeconds?: number;
+  /** Verifies in place of `engine`. */
+  readonly verify?: VerifyHook;
+  /** When a verdict is of no use any more, and how to learn that nobody waits for it. */
+  readonly terms?: { readonly deadlineMs: number; abandoned(): boolean };
 }
 
 /** Accepting side. */
 export interface HelloContext extends JudgeContext {
+  /** See `SelfInfo.busy`. */
+  busy?(deadlineMs: number): number | null;
   /** Own public `ip:port`, `''` when there is none: a C signs over it once we are its primary relay. */
   readonly ownEndpoint: string;
 }
@@ -40,7 +47,10 @@ export interface HelloDataContext extends JudgeContext {
   readonly challenge: number;
 }
 
-/** The rule of 03 §3.5 that decided; the last two are the follow-up checks of the dialling side. */
+/**
+ * The rule of 03 §3.5 that decided; `type` and `height` are the follow-up checks of the dialling side, `busy` is
+ * what we cannot answer in time.
+ */
 export type HandshakeStep =
   | 0
   | 1
@@ -59,7 +69,8 @@ export type HandshakeStep =
   | 13
   | 14
   | 'type'
-  | 'height';
+  | 'height'
+  | 'busy';
 
 /** What the peer said, as far as it was believed when the judgement ended: for logs and counters. */
 export interface Claimed {
@@ -145,14 +156,22 @@ function bindKey(address: Uint8Array, key: Uint8Array): Refusal | null {
   return null;
 }
 
-/** The first candidate that the signature verifies with, or null. */
+const NO_TERMS = { deadlineMs: Number.POSITIVE_INFINITY, abandoned: () => false };
+
+/** What a hello gets that cannot be worked on in time: come back after so many milliseconds. */
+function busy(retryAfterMs: number | null, claimed: Claimed = NOTHING_CLAIMED): Refusal {
+  return refuse('busy', Bye.notReady, notReadyText, retryData(retryAfterMs), claimed);
+}
+
+/** The first candidate that the signature verifies with, null for none, or that there was no time to find out. */
 async function signedEndpoint(
   hello: HelloCommon,
   challenge: number,
   context: JudgeContext,
   candidates: Iterable<string>,
-): Promise<string | null> {
+): Promise<string | null | Refusal> {
   const seen = new Set<string>();
+  const { deadlineMs, abandoned } = context.terms ?? NO_TERMS;
   for (const endpoint of candidates) {
     if (seen.has(endpoint)) continue;
     if (seen.size >= (context.candidatesMax ?? defaultLinkLimits.helloCandidatesMax)) return null;
@@ -164,10 +183,15 @@ async function signedEndpoint(
       endpoint,
       challenge,
     });
-    const [good] = await context.engine.verify([
-      { key: hello.publicKey, message, signature: hello.signature },
-    ]);
-    if (good === true) return endpoint;
+    const item = { key: hello.publicKey, message, signature: hello.signature };
+    if (context.verify === undefined) {
+      const [good] = await context.engine.verify([item]);
+      if (good === true) return endpoint;
+      continue;
+    }
+    const good = await context.verify({ item, deadlineMs, abandoned });
+    if (good === null) return busy(null);
+    if (good) return endpoint;
   }
   return null;
 }
@@ -317,8 +341,11 @@ export async function judgeHello(payload: Uint8Array, context: HelloContext): Pr
     const full = await admit(common, claimed, policy);
     if (full !== null) return full;
   }
+  const retryAfterMs = context.busy?.((context.terms ?? NO_TERMS).deadlineMs) ?? null;
+  if (retryAfterMs !== null) return busy(retryAfterMs, claimed);
   const candidates = client ? clientCandidates(hello.port, context) : serverCandidates(hello.port, context);
   const endpoint = await signedEndpoint(hello, hello.challenge, context, candidates);
+  if (endpoint !== null && typeof endpoint !== 'string') return endpoint;
   if (endpoint === null && (!client || policy.unverifiedClients === 'refuse'))
     return incorrectIp(client ? "8'" : 8, context, hello.port);
   if (!client) {
@@ -344,6 +371,7 @@ export async function judgeHelloData(payload: Uint8Array, context: HelloDataCont
   const client = hello.nodeType === 'C';
   const candidates = serverCandidates(hello.port, context);
   const endpoint = await signedEndpoint(hello, context.challenge, context, candidates);
+  if (endpoint !== null && typeof endpoint !== 'string') return endpoint;
   if (endpoint === null && !client) return incorrectIp(8, context, hello.port);
   const claimed: Claimed = {
     port: hello.port,

@@ -9,6 +9,7 @@ import {
   helloPreimage,
   PROTOCOL_VERSION,
 } from '../wire/index.js';
+import { notReadyText, retryData } from './not-ready.js';
 import type { Endpoint, SelfInfo, SignHook } from './types.js';
 
 /** When a signature is of no use any more, and how to learn that nobody waits for it. */
@@ -87,14 +88,11 @@ export interface HelloAnswer {
   readonly payload: Uint8Array;
 }
 
-/** The words the reference uses, so that this whole payload is the same (03 §3.3). */
-const NOT_READY_TEXT = "The node isn't ready yet, please try again later.";
-
 /** Answer of a node that has no block yet or cannot sign in time (03 §3.3, §5.2). */
-export function notReadyAnswer(): HelloAnswer {
+export function notReadyAnswer(retryAfterMs: number | null = null): HelloAnswer {
   return {
     code: Code.bye,
-    payload: encodeBye({ code: Bye.notReady, text: NOT_READY_TEXT, data: '' }),
+    payload: encodeBye({ code: Bye.notReady, text: notReadyText, data: retryData(retryAfterMs) }),
   };
 }
 
@@ -111,7 +109,7 @@ export async function answerHello(
   const tip = self.tip();
   if (tip === null) return notReadyAnswer();
   const c = await common(self, challenge, terms);
-  if (c === null) return notReadyAnswer();
+  if (c === null) return notReadyAnswer(self.busy?.(terms.deadlineMs) ?? null);
   return {
     code: Code.helloData,
     payload: encodeHelloData({

@@ -405,11 +405,17 @@ export class Link {
       engine: this.#o.engine,
       candidatesMax: this.#limits.helloCandidatesMax,
       timeDifferenceSeconds: timeDifferenceSeconds(timeSamplesMs(this.#times)),
+      terms: this.#terms,
+      ...(this.#o.verifyHello === undefined ? {} : { verify: this.#o.verifyHello }),
       ...(this.#o.policy === undefined ? {} : { policy: this.#o.policy }),
     };
     const verdict =
       this.direction === 'in'
-        ? judgeHello(payload, { ...base, ownEndpoint: endpointText(this.#o.self.publicEndpoint()) })
+        ? judgeHello(payload, {
+            ...base,
+            ownEndpoint: endpointText(this.#o.self.publicEndpoint()),
+            busy: (deadlineMs) => this.#o.self.busy?.(deadlineMs) ?? null,
+          })
         : judgeHelloData(payload, { ...base, challenge: this.#challenge });
     verdict.then((v) => this.#judged(v)).catch((error: unknown) => this.#broken(error));
   }

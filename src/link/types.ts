@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/index.js';
 import type { Counters } from '../counters/index.js';
-import type { VerifyEngine } from '../identity/index.js';
+import type { VerifyEngine, VerifyItem } from '../identity/index.js';
 import type { Network, ProtocolLine } from '../wire/index.js';
 import type { LinkLimits } from './limits.js';
 import type { Link } from './link.js';
@@ -42,6 +42,17 @@ export interface SignRequest {
 /** Signs, or returns null when it cannot before the deadline (the peer then gets bye 700). */
 export type SignHook = (request: SignRequest) => Promise<Uint8Array | null>;
 
+/** One question about a hello's signature, with the terms on which its answer is of use. */
+export interface VerifyRequest {
+  readonly item: VerifyItem;
+  readonly deadlineMs: number;
+  /** True once the peer has gone: nothing is verified for nobody. */
+  abandoned(): boolean;
+}
+
+/** Verifies, or returns null when it cannot before the deadline or nobody waits (the peer then gets bye 700). */
+export type VerifyHook = (request: VerifyRequest) => Promise<boolean | null>;
+
 /** What we tell others about ourselves. Read anew for every hello, so it may change while links are open. */
 export interface SelfInfo {
   readonly network: Network;
@@ -64,6 +75,11 @@ export interface SelfInfo {
    */
   tip(): BlockTip | null;
   readonly sign: SignHook;
+  /**
+   * Accepting side, asked before a hello costs an RSA operation. Null or absent: helloData can be signed by that
+   * time. Else the hello is refused with bye 700, whose data says after how many milliseconds to try again.
+   */
+  busy?(deadlineMs: number): number | null;
 }
 
 /** What a peer said of itself and what we found out. */
@@ -180,6 +196,8 @@ export interface LinkOptions {
   readonly self: SelfInfo;
   readonly clock: Clock;
   readonly engine: VerifyEngine;
+  /** Verifies hellos in place of `engine`, e.g. a queue with a limit. */
+  readonly verifyHello?: VerifyHook;
   readonly counters: Counters;
   readonly handlers: LinkHandlers;
   readonly policy?: HandshakePolicy;

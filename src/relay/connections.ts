@@ -10,6 +10,7 @@ import {
   refuseTransport,
   type SelfInfo,
   type Transport,
+  type VerifyHook,
 } from '../link/index.js';
 import { Prober } from '../link/node/index.js';
 import { Bye } from '../wire/index.js';
@@ -29,6 +30,8 @@ export interface PeerEvents {
 
 export interface ConnectionsOptions {
   readonly engine: VerifyEngine;
+  /** The signatures of accepted hellos go here instead of straight to the engine. */
+  readonly verifyHello: VerifyHook;
   readonly self: SelfInfo;
   readonly linkLimits: Partial<LinkLimits>;
   readonly unverifiedClients: 'accept' | 'refuse';
@@ -222,7 +225,7 @@ export class Connections {
         if (peer !== null) this.events.closed(peer, close);
       },
     };
-    const { self, engine, linkLimits, challenge } = this.options;
+    const { self, engine, verifyHello, linkLimits, challenge } = this.options;
     const link = new Link(transport, {
       direction: role === 'inbound' ? 'in' : 'out',
       self,
@@ -232,6 +235,7 @@ export class Connections {
       handlers,
       policy,
       limits: linkLimits,
+      ...(role === 'inbound' ? { verifyHello } : {}),
       ...(challenge === null || role === 'inbound' ? {} : { challenge }),
     });
     this.#links.add(link);

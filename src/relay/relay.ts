@@ -56,6 +56,7 @@ import { SessionTable } from './sessions.js';
 import { SignQueue } from './sign-queue.js';
 import type { RelayStatus } from './status.js';
 import { StreamRouter } from './stream-router.js';
+import { HelloVerifyQueue } from './verify-queue.js';
 import { WebSide } from './web-side.js';
 
 /** Expired presences are removed this often (docs/protocol/05 §8.4). */
@@ -242,6 +243,7 @@ export class Relay {
       networkTimeMs: () => ctx.clock.nowMs() - this.#timeDifferenceSeconds * 1000,
       tip: () => this.#ledger?.chain.tip ?? emptyTip(UNKNOWN_BLOCK_VERSION),
       sign: signQueue.sign,
+      busy: signQueue.busy,
     };
     const chain = await HeaderChain.open(chainStart(ctx.network.name), await this.#headerStorage());
     this.#presence = new PresenceSide(ctx, { standalone: o.standalone ?? false });
@@ -266,6 +268,7 @@ export class Relay {
       ctx,
       {
         engine,
+        verifyHello: new HelloVerifyQueue(engine, ctx.clock, this.counters).verify,
         self,
         linkLimits: o.linkLimits ?? {},
         unverifiedClients: o.unverifiedClients ?? 'accept',

@@ -128,7 +128,7 @@ export class Watched {
 
   constructor(
     transport: Transport,
-    options: Pick<LinkOptions, 'direction' | 'self' | 'clock' | 'engine'> & {
+    options: Pick<LinkOptions, 'direction' | 'self' | 'clock' | 'engine' | 'verifyHello'> & {
       policy?: HandshakePolicy;
       limits?: Partial<LinkLimits>;
       challenge?: number;

@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../../src/clock/index.js';
-import { Counters } from '../../src/counters/index.js';
 import { addressText } from '../../src/identity/index.js';
 import { Blacklist } from '../../src/relay/blacklist.js';
 import { endpointVotesKept, PublicEndpoint } from '../../src/relay/public-endpoint.js';
-import { SignQueue, signaturesAtOnceMax } from '../../src/relay/sign-queue.js';
 import { TokenBucket } from '../../src/relay/token-bucket.js';
 import { signerOf } from '../link/support.js';
 
@@ -134,94 +131,5 @@ describe('03 §3.5 step 7 blacklist', () => {
     for (const bad of ['10.0.0.0/33', 'nobody', `${text.slice(0, -2)}zz`])
       expect(() => new Blacklist([bad])).toThrow();
     expect(new Blacklist().source('10.0.0.1')).toBe(false);
-  });
-});
-
-describe('03 §4.1 signatures of hellos', () => {
-  async function make() {
-    const clock = new ManualClock(1_000_000);
-    const running: { message: number; done: (ok: boolean) => Promise<void> }[] = [];
-    const signer = {
-      ...(await signerOf('w0')),
-      sign: (m: Uint8Array) =>
-        new Promise<Uint8Array>((resolve, reject) => {
-          running.push({
-            message: m[0]!,
-            done: async (ok) => {
-              if (ok) resolve(Uint8Array.of(m[0]!));
-              else reject(new Error('no'));
-              for (let i = 0; i < 4; i++) await Promise.resolve();
-            },
-          });
-        }),
-    };
-    const counters = new Counters();
-    const queue = new SignQueue(signer, clock, counters);
-    const ask = (n: number, over: { deadlineMs?: number; gone?: () => boolean } = {}) =>
-      queue.sign({
-        message: Uint8Array.of(n),
-        deadlineMs: over.deadlineMs ?? 1_010_000,
-        abandoned: over.gone ?? (() => false),
-      });
-    return { clock, counters, queue, running, ask };
-  }
-
-  it('four at once, the others in order of arrival', async () => {
-    const { running, ask, queue } = await make();
-    const all = [1, 2, 3, 4, 5, 6].map((n) => ask(n));
-    expect([running.map((r) => r.message), queue.waiting]).toEqual([[1, 2, 3, 4], 6 - signaturesAtOnceMax]);
-    await running[2]!.done(true);
-    expect(running.map((r) => r.message)).toEqual([1, 2, 3, 4, 5]);
-    for (const r of running) await r.done(true);
-    await running[5]!.done(true);
-    expect((await Promise.all(all)).map((s) => s?.[0])).toEqual([1, 2, 3, 4, 5, 6]);
-  });
-
-  it('nothing is signed for a peer that has gone', async () => {
-    const { running, ask } = await make();
-    let gone = false;
-    for (const n of [1, 2, 3, 4]) void ask(n);
-    const late = ask(5, { gone: () => gone });
-    gone = true;
-    await running[0]!.done(true);
-    expect(await late).toBeNull();
-    expect(running.length).toBe(4);
-  });
-
-  it('nothing is signed after its deadline', async () => {
-    const { clock, running, ask } = await make();
-    for (const n of [1, 2, 3, 4]) void ask(n);
-    const [inTime, late] = [ask(5, { deadlineMs: 1_002_000 }), ask(6, { deadlineMs: 1_001_999 })];
-    clock.advance(2_000);
-    await running[0]!.done(true);
-    await running[1]!.done(true);
-    expect(await late).toBeNull();
-    expect(running.map((r) => r.message)).toEqual([1, 2, 3, 4, 5]);
-    await running[4]!.done(true);
-    expect((await inTime)?.[0]).toBe(5);
-  });
-
-  it('what cannot be ready in time is refused at once, by the duration of the ones before', async () => {
-    const { clock, running, ask, queue } = await make();
-    void ask(0);
-    clock.advance(4_000);
-    await running[0]!.done(true);
-    // One signature now counts as 0.9 · 5 + 0.1 · 4000 = 404.5 ms; with 40 waiting that is 4045 ms.
-    for (let n = 0; n < 44; n++) void ask(n + 1);
-    expect(queue.waiting).toBe(40);
-    expect(await ask(99, { deadlineMs: clock.nowMs() + 4_044 })).toBeNull();
-    expect(queue.waiting).toBe(40);
-    void ask(100, { deadlineMs: clock.nowMs() + 4_045 });
-    expect(queue.waiting).toBe(41);
-  });
-
-  it('a failing signer costs one answer, not the queue', async () => {
-    const { running, ask } = await make();
-    const first = ask(1);
-    const rest = [2, 3, 4, 5].map((n) => ask(n));
-    await running[0]!.done(false);
-    expect(await first).toBeNull();
-    for (const r of running.slice(1)) await r.done(true);
-    expect((await Promise.all(rest)).map((s) => s?.[0])).toEqual([2, 3, 4, 5]);
   });
 });

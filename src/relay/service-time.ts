@@ -1,0 +1,30 @@
+/** An observation this much older than the next one counts for a third: load has changed since. */
+const memoryMs = 1_000;
+/** Share of a new observation that follows the one before at once: about ten are remembered. */
+const weightMin = 0.1;
+
+/**
+ * How long one piece of work takes at present: a moving average whose memory is counted in time as well as in
+ * observations. After an idle hour the first observation replaces what was known, instead of being one tenth
+ * of it.
+ */
+export class ServiceTime {
+  #ms: number;
+  #observedMs = Number.NEGATIVE_INFINITY;
+
+  /** `ms`: what is assumed before anything was observed. */
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  get ms(): number {
+    return this.#ms;
+  }
+
+  observe(ms: number, nowMs: number): void {
+    const age = Math.max(0, nowMs - this.#observedMs);
+    const weight = 1 - (1 - weightMin) * Math.exp(-age / memoryMs);
+    this.#observedMs = nowMs;
+    this.#ms += weight * (ms - this.#ms);
+  }
+}

@@ -155,7 +155,7 @@ async function all(...steps) {
 }
 
 const LEFT_TO_CI = [
-  'packages installed into empty projects (npm run test:slow)',
+  'packages installed into empty projects, the core in every runtime (npm run test:slow)',
   'browser tests in Chromium (npm run test:e2e)',
   'minutes of fuzzing (npm run test:fuzz)',
 ];

@@ -74,5 +74,6 @@ export function sha512(data: Uint8Array): Uint8Array {
 
 /** CRC-32C of `data`, continuing the final CRC `start` (docs/protocol/01 §6). Unsigned 32-bit. */
 export function crc32c(data: Uint8Array, start = 0): number {
+  mustBeBytes(data, 'data');
   return crc32cJs(data, start);
 }

@@ -1,42 +1,22 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { runtimeProgram, runtimeVersion } from '../support/runtimes.js';
 
 // The build of this Node, run by the other supported ones: their binaries come from the registry.
-const VERSIONS = ['22.23.3', '24.21.0'];
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
 const VECTORS = resolve(import.meta.dirname, '../vectors');
 const execute = promisify(execFile);
 
-let dir = '';
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'starling-nodes-'));
-});
-afterAll(() => rm(dir, { recursive: true, force: true }));
-
-async function binary(version: string): Promise<string> {
-  const place = join(dir, version);
-  await rm(place, { recursive: true, force: true });
-  await mkdir(place);
-  await writeFile(join(place, 'package.json'), '{"private":true}');
-  const npm = process.env.npm_execpath;
-  const args = ['install', `node@${version}`, '--no-audit', '--no-fund', '--loglevel=error'];
-  if (npm?.endsWith('.js') === true) await execute(process.execPath, [npm, ...args], { cwd: place });
-  else await execute('npm', args, { cwd: place });
-  return join(place, 'node_modules', 'node', 'bin', 'node');
-}
-
-describe.each(VERSIONS)('Node %s', (version) => {
+describe.each(['node 22', 'node 24'] as const)('%s', (name) => {
   let node = '';
   beforeAll(async () => {
-    node = await binary(version);
+    node = await runtimeProgram(name);
   });
 
   it('is that version', async () => {
-    expect((await execute(node, ['--version'])).stdout.trim()).toBe(`v${version}`);
+    expect((await execute(node, ['--version'])).stdout.trim()).toBe(`v${runtimeVersion(name)}`);
   });
 
   it('passes every conformance case', async () => {

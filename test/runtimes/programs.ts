@@ -1,0 +1,204 @@
+/** Runs suite.ts in one runtime after the other: a folder with the package in node_modules, and a program per runtime. */
+import { execFile, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { basename, extname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+import type { Report, Vectors } from './suite.js';
+
+const execute = promisify(execFile);
+const RUN_MS_MAX = 120_000;
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM_FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
+
+/** Names under which the package may be imported. */
+export type PackageName = 'starling-core' | 'starling-relay/core';
+
+const REPORTING = `import { runSuite } from './suite.mjs';
+import { vectors } from './vectors.mjs';
+`;
+
+/** Writes the suite, which imports the package under that name, and the programs that run it into the folder. */
+export async function writePrograms(folder: string, vectors: Vectors, name: PackageName): Promise<void> {
+  await build({
+    entryPoints: [resolve(import.meta.dirname, 'suite.ts')],
+    outfile: join(folder, 'suite.mjs'),
+    bundle: true,
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2023',
+    plugins: [
+      {
+        name: 'import-by-name',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^starling-relay\/core$/ }, () => ({ path: name, external: true })),
+      },
+    ],
+  });
+  const put = (file: string, text: string): void => writeFileSync(join(folder, file), text);
+  put('vectors.mjs', `export const vectors = ${JSON.stringify(vectors)};\n`);
+  put('main.mjs', `${REPORTING}console.log(JSON.stringify(await runSuite(vectors)));\n`);
+  put('without.mjs', `delete globalThis.WebAssembly;\nawait import('./main.mjs');\n`);
+  put('page.mjs', `${REPORTING}globalThis.report = await runSuite(vectors);\n`);
+  put(
+    'worker.mjs',
+    `${REPORTING}export default { fetch: async () => Response.json(await runSuite(vectors)) };\n`,
+  );
+}
+
+/** A command whose last line of output is the report. */
+export async function inProcess(
+  folder: string,
+  program: string,
+  args: readonly string[],
+  file = 'main.mjs',
+): Promise<Report> {
+  const { stdout } = await execute(program, [...args, file], {
+    cwd: folder,
+    timeout: RUN_MS_MAX,
+    maxBuffer: 1 << 24,
+  });
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Report;
+}
+
+/** A bundle as an app for that runtime makes it; the files it consists of. */
+export async function bundled(
+  folder: string,
+  entry: string,
+  conditions: readonly string[],
+): Promise<readonly string[]> {
+  const outdir = join(folder, `bundle-${[entry, ...conditions].join('-')}`);
+  const { metafile } = await build({
+    entryPoints: [join(folder, entry)],
+    outdir,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2023',
+    conditions: [...conditions],
+    loader: { '.wasm': 'copy' },
+    assetNames: '[name]',
+    metafile: true,
+    absWorkingDir: folder,
+  });
+  return Object.keys(metafile.outputs).map((path) => resolve(folder, path));
+}
+
+/** workerd's configuration for modules of one worker, answering on a free port. */
+export function workerdConfig(files: readonly string[]): string {
+  const modules = files.map((path) => {
+    const name = basename(path);
+    return `(name = "${name}", ${name.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed "${name}")`;
+  });
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .worker)],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+  modules = [
+    ${modules.join(',\n    ')}
+  ],
+  compatibilityDate = "2026-04-01",
+);
+`;
+}
+
+/** Serves a worker, fetches its page once, ends it; the answer's text. */
+export async function fetchFromWorkerd(program: string, folder: string, config: string): Promise<string> {
+  writeFileSync(join(folder, 'config.capnp'), config);
+  // Its control channel says which port it got.
+  const child = spawn(program, ['serve', 'config.capnp', '--control-fd=3'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  let complaints = '';
+  child.stderr!.on('data', (data: Buffer) => {
+    complaints += data.toString();
+  });
+  const ended = new Promise<void>((done) => child.once('close', () => done()));
+  try {
+    const port = await new Promise<number>((found, failed) => {
+      const lines = createInterface(child.stdio[3] as NodeJS.ReadableStream);
+      lines.on('line', (line) => {
+        const event = JSON.parse(line) as { event: string; port?: number };
+        if (event.event === 'listen') found(event.port!);
+      });
+      child.once('error', failed);
+      void ended.then(() => failed(new Error(`workerd ended: ${complaints}`)));
+    });
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(RUN_MS_MAX) });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`workerd: ${answer.status} ${text} ${complaints}`);
+    return text;
+  } finally {
+    child.kill();
+    await ended;
+  }
+}
+
+/** The suite as a worker; with the condition, or as a bundler makes it that does not know workerd. */
+export async function inWorkerd(
+  folder: string,
+  program: string,
+  conditions: readonly string[],
+): Promise<Report> {
+  const files = await bundled(folder, 'worker.mjs', conditions);
+  const place = join(folder, `workerd-${conditions.join('-')}`);
+  mkdirSync(place, { recursive: true });
+  for (const path of files) copyFileSync(path, join(place, basename(path)));
+  // The worker's main module is the first.
+  const sorted = files.toSorted((a, b) => Number(a.endsWith('.wasm')) - Number(b.endsWith('.wasm')));
+  return JSON.parse(await fetchFromWorkerd(program, place, workerdConfig(sorted))) as Report;
+}
+
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+};
+
+/** A page in Chromium over files of the folder; `read` is evaluated in it when `globalThis[ready]` is there. */
+export async function inPage<T>(
+  folder: string,
+  html: string,
+  variable: string,
+  policy: string | null = null,
+): Promise<T> {
+  const server = createServer((request, response) => {
+    const path = new URL(request.url!, 'http://localhost').pathname;
+    const headers: Record<string, string> = {
+      'content-type': path === '/' ? MEDIA_TYPES['.html']! : (MEDIA_TYPES[extname(path)] ?? 'text/plain'),
+      ...(policy === null ? {} : { 'content-security-policy': policy }),
+    };
+    try {
+      // URL normalises `..` away, so nothing outside the folder is reachable.
+      const body = path === '/' ? html : readFileSync(join(folder, path));
+      response.writeHead(200, headers).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
+  try {
+    const page = await browser.newPage();
+    const errors: string[] = [];
+    page.on('pageerror', (e) => errors.push(e.message));
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page
+      .waitForFunction((name) => Object.hasOwn(globalThis, name), variable, { timeout: RUN_MS_MAX })
+      .catch((e: unknown) => {
+        throw new Error(`${String(e)}; the page said: ${errors.join('; ')}`);
+      });
+    return (await page.evaluate((name) => Reflect.get(globalThis, name) as unknown, variable)) as T;
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}

@@ -1,0 +1,151 @@
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type Engines, engines } from '../runtimes/engines.js';
+import {
+  bundled,
+  CHROMIUM,
+  inPage,
+  inProcess,
+  inWorkerd,
+  type PackageName,
+  writePrograms,
+} from '../runtimes/programs.js';
+import type { Report } from '../runtimes/suite.js';
+import { makeVectors } from '../runtimes/vectors.js';
+import { npm, type RuntimeName, runtimeNames, runtimeProgram } from '../support/runtimes.js';
+
+// The packed packages in an empty project, the same suite in every runtime that installs here. What does not is named.
+const ROOT = resolve(import.meta.dirname, '../..');
+const work = mkdtempSync(join(tmpdir(), 'starling-runtimes-'));
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+/** Programs by name; null where the runtime does not install, with the reason said once. */
+const programs = new Map<RuntimeName, string | null>();
+for (const name of runtimeNames) {
+  const found = await runtimeProgram(name).catch((e: unknown) => {
+    console.log(`left out: ${name}: ${String(e).split('\n')[0]}`);
+    return null;
+  });
+  programs.set(name, found);
+}
+const hasChromium = existsSync(CHROMIUM);
+if (!hasChromium) console.log('left out: chromium: no program at its place');
+
+const tarballs = join(work, 'tarballs');
+execFileSync(process.execPath, [join(ROOT, 'scripts/pack.mjs'), tarballs], { cwd: ROOT, stdio: 'ignore' });
+const tarball = (name: string): string =>
+  join(tarballs, readdirSync(tarballs).find((f) => new RegExp(`^${name}-\\d`).test(f))!);
+
+/** An empty project with `starling-core` installed, and the files of `starling-relay` without its dependencies. */
+const project = join(work, 'project');
+mkdirSync(project);
+writeFileSync(join(project, 'package.json'), '{"private":true,"type":"module"}');
+await npm(['install', '--no-audit', '--no-fund', '--ignore-scripts', tarball('starling-core')], project);
+execFileSync('tar', ['xzf', tarball('starling-relay')], { cwd: work });
+cpSync(join(work, 'package'), join(project, 'node_modules/starling-relay'), { recursive: true });
+
+const vectors = makeVectors();
+const packages: readonly PackageName[] = ['starling-core', 'starling-relay/core'];
+const folders = new Map<PackageName, string>();
+for (const name of packages) {
+  const folder = join(project, name.replace('/', '-'));
+  mkdirSync(folder);
+  await writePrograms(folder, vectors, name);
+  folders.set(name, folder);
+}
+
+function judge(report: Report, wanted: Engines): void {
+  const { kernels, kernelsSync, core, coreSync, simd, cases } = report;
+  expect({ kernels, kernelsSync, core, coreSync, simd }).toEqual(wanted);
+  expect(cases.filter((c) => c.error !== null)).toEqual([]);
+  expect(cases.length).toBe(12 + wanted.kernels.length);
+}
+
+const [major] = process.versions.node.split('.').map(Number);
+const here = `node ${major}`;
+
+describe.each(packages)('import of %s', (name) => {
+  const folder = folders.get(name)!;
+  const run = (program: string, args: readonly string[] = [], file?: string): Promise<Report> =>
+    inProcess(folder, program, args, file);
+
+  if (major === 20) {
+    it('node 20', async () => judge(await run(process.execPath), engines['node 20']));
+    it('node 20 with its flag', async () =>
+      judge(
+        await run(process.execPath, ['--experimental-wasm-relaxed-simd']),
+        engines['node 20 with its flag'],
+      ));
+  }
+  it(`${here} without WebAssembly`, async () =>
+    judge(await run(process.execPath, [], 'without.mjs'), engines['node without WebAssembly']));
+
+  for (const node of ['node 22', 'node 24'] as const) {
+    const program = programs.get(node)!;
+    it.runIf(program !== null)(node, async () => judge(await run(program), engines[node]));
+  }
+
+  const deno = programs.get('deno')!;
+  it.runIf(deno !== null)('deno', async () =>
+    judge(await run(deno, ['run', '--quiet', '--cached-only', '--no-lock']), engines.deno),
+  );
+
+  const bun = programs.get('bun')!;
+  it.runIf(bun !== null)('bun', async () => judge(await run(bun, ['run']), engines.bun));
+
+  const workerd = programs.get('workerd')!;
+  it.runIf(workerd !== null)('workerd', async () =>
+    judge(await inWorkerd(folder, workerd, ['workerd', 'worker', 'browser']), engines.workerd),
+  );
+  it.runIf(workerd !== null)('workerd without the condition', async () =>
+    judge(await inWorkerd(folder, workerd, ['browser']), engines['workerd without the condition']),
+  );
+
+  describe.runIf(hasChromium)('chromium', () => {
+    const page = (script: string): string =>
+      `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
+
+    it('bundled', async () => {
+      const [script] = await bundled(folder, 'page.mjs', []);
+      const html = page(`/${script!.slice(folder.length + 1)}`);
+      judge(await inPage(folder, html, 'report'), engines['chromium, bundled']);
+    });
+
+    it('unbundled: the files of the package as they are', async () => {
+      const entry =
+        name === 'starling-core' ? 'starling-core/dist/core/index.js' : 'starling-relay/dist/core/index.js';
+      const map = JSON.stringify({ imports: { [name]: `/node_modules/${entry}` } });
+      const html = page(`/${folder.slice(project.length + 1)}/page.mjs`).replace(
+        '<script',
+        `<script type="importmap">${map}</script><script`,
+      );
+      judge(await inPage(project, html, 'report'), engines['chromium, unbundled']);
+    });
+
+    it('with WebAssembly forbidden by policy', async () => {
+      const [script] = await bundled(folder, 'page.mjs', []);
+      const html = page(`/${script!.slice(folder.length + 1)}`);
+      const policy = "default-src 'self'; script-src 'self'; img-src data:";
+      const report = await inPage<Report>(folder, html, 'report', policy);
+      judge(report, engines['chromium, WebAssembly forbidden by policy']);
+    });
+
+    it('a bundle that reaches for nothing of Node', async () => {
+      const [script] = await bundled(folder, 'page.mjs', []);
+      const text = readFileSync(script!, 'utf8');
+      expect(text).not.toMatch(/\b(?:from|import|require)\s*\(?\s*["'`]/);
+    });
+  });
+});

@@ -108,6 +108,11 @@ export const METRICS: readonly MetricSpec[] = [
     'ixian_verify_in_place_total',
     'Signatures verified beside the threads: too large, or none there',
   ),
+  m('counter', 'ixian_bus_messages_total', 'Messages between the processes of this relay', [
+    'kind',
+    'result',
+  ]),
+  m('counter', 'ixian_bus_cuts_total', 'Connections between those processes that were cut', ['reason']),
   m('counter', 'ixian_log_suppressed_total', 'Log lines left out by the rate limit', ['event']),
   m('counter', 'process_cpu_seconds_total', 'CPU time of the process'),
   m('gauge', 'process_start_time_seconds', 'Unix time of the process’s start'),

@@ -27,6 +27,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   client: { about: 'find people and devices, and talk to them', load: () => import('./client.js') },
   wallet: { about: 'create, show, export, import wallets', load: () => import('./wallet.js') },
   config: { about: 'check and show a relay’s configuration', load: () => import('./config.js') },
+  tune: {
+    about: 'measure what is fastest on this machine, and set it',
+    load: () => import('./tune.js'),
+  },
   vectors: {
     about: 'run conformance files against this implementation',
     load: () => import('./vectors/command.js'),

@@ -53,3 +53,4 @@ export { RuntimeMonitor } from './metrics/runtime.js';
 export { type Check, CORE_COMPAT, type NodeFacts, type ReadyTerms, RelayNode } from './node.js';
 export { type Bind, OpsServer, type OpsServerOptions, parseBind } from './ops-server.js';
 export { LIMIT_SETTINGS, limitsPart, Reloader, type ReloadPart, type ReloadResult } from './reload.js';
+export { replaceFile } from './replace-file.js';

@@ -24,7 +24,6 @@ import {
 import { followPresences, RelayTree } from '../sectors/index.js';
 import {
   bytesEqual,
-  bytesKey,
   Code,
   CuckooFilter,
   EventType,

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EngineClosed, type VerifyEngine, type VerifyEngineName } from '../../src/identity/index.js';
 import { openVerifier, type Verifier, type VerifierChoice } from '../../src/identity/node/index.js';
 import { measurePlaces, threadsWin } from '../../src/identity/node/verify-place.js';
 import { selfTestItems } from '../../src/identity/verify/self-test.js';
+import { compiledWorker } from '../support/compiled.js';
 
 let folder = '';
 let workerUrl: URL;
@@ -15,23 +15,8 @@ let measureUrl: URL;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'verifier-'));
-  const compiled = async (name: string): Promise<URL> => {
-    const outfile = join(folder, `${name}.mjs`);
-    await build({
-      entryPoints: [new URL(`../../src/identity/node/${name}.ts`, import.meta.url).pathname],
-      outfile,
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      // A CommonJS package asks for Node's own modules.
-      banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      },
-    });
-    return pathToFileURL(outfile);
-  };
-  workerUrl = await compiled('verify-worker');
-  measureUrl = await compiled('verify-measure-worker');
+  workerUrl = await compiledWorker(folder, 'verify-worker');
+  measureUrl = await compiledWorker(folder, 'verify-measure-worker');
 });
 
 afterAll(() => {

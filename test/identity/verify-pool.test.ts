@@ -22,20 +22,11 @@ import {
   type VerifyPool,
 } from '../../src/identity/node/index.js';
 import { selfTestItems } from '../../src/identity/verify/self-test.js';
+import { bundled, compiledWorker } from '../support/compiled.js';
 import { edges } from './edges.js';
 
 let folder = '';
 let workerUrl: URL;
-
-const bundled = {
-  bundle: true,
-  format: 'esm',
-  platform: 'node',
-  // A CommonJS package asks for Node's own modules.
-  banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-  },
-} as const;
 
 const script = (name: string, text: string): URL => {
   const path = join(folder, name);
@@ -45,14 +36,7 @@ const script = (name: string, text: string): URL => {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'verify-pool-'));
-  // Threads run compiled code: the worker of these very sources.
-  const outfile = join(folder, 'verify-worker.mjs');
-  await build({
-    entryPoints: [new URL('../../src/identity/node/verify-worker.ts', import.meta.url).pathname],
-    outfile,
-    ...bundled,
-  });
-  workerUrl = pathToFileURL(outfile);
+  workerUrl = await compiledWorker(folder, 'verify-worker');
 });
 
 afterAll(() => {

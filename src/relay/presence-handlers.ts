@@ -106,11 +106,11 @@ export class PresenceHandlers {
       if (!here || peer.info.verified === 'none') return;
       if (claim.timestamp < this.ctx.networkSeconds() - openSeconds) return;
     }
-    const alone = sessions.receivers(peer.walletKey).every((r) => r.id === peer.id);
+    const alone = sessions.receivers(peer.info.address).every((r) => r.id === peer.id);
     const sameDevice = bytesEqual(claim.device, peer.info.deviceId);
     if (!here && !(alone && sameDevice)) return;
     peer.link.setProven();
-    sessions.prove(peer.walletKey, peer.id, 'key');
+    sessions.prove(peer, 'key');
   }
 
   /** One presence (code 24, or an entry of code 19). */

@@ -347,7 +347,7 @@ export class Relay {
     const { verified, reportedEndpoint, timeDifferenceSeconds } = peer.info;
     if (peer.isInbound) {
       const proof = verified === 'proven' ? 'key' : verified;
-      sessions.add(peer.walletKey, peer, proof);
+      sessions.add(peer, proof);
     } else if (reportedEndpoint !== null)
       this.#ctx.endpoint.vote(peer.sourceAddress, reportedEndpoint.split(':')[0] ?? '');
     log('debug', 'peer_opened', {
@@ -396,7 +396,7 @@ export class Relay {
   #closed(peer: RelayPeer, close: LinkClose): void {
     const { peers, sessions, log } = this.#ctx;
     peers.remove(peer);
-    if (peer.isInbound) sessions.remove(peer.walletKey, peer.id);
+    if (peer.isInbound) sessions.remove(peer);
     this.#presence?.peerClosed(peer);
     this.#ledger?.peerClosed(peer);
     if (peer.role === 'ledger' && this.#ledgerPeers().length === 0) this.#peerStorage.reset();

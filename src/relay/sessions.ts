@@ -1,4 +1,5 @@
-import { bytesKey } from '../wire/index.js';
+import { bytesEqual } from '../wire/index.js';
+import { AddressTable } from './address-table.js';
 
 /** How a connection showed that it holds the key of the wallet it claims (docs/protocol/07 §9.1). */
 export type Proof =
@@ -15,19 +16,37 @@ export interface SessionPeer {
   /** Source address as seen by this relay, without the port. */
   readonly sourceAddress: string;
   /** `verified`: how its hello was found, before anything else it delivered. */
-  readonly info: { readonly deviceId: Uint8Array; readonly verified: 'none' | 'signature' | 'proven' };
+  readonly info: {
+    /** Raw address of the wallet it claims. */
+    readonly address: Uint8Array;
+    readonly deviceId: Uint8Array;
+    readonly verified: 'none' | 'signature' | 'proven';
+  };
 }
 
 interface Entry<P> {
   readonly peer: P;
-  /** Equal for connections of one device from one source address; a peer without device id is its own. */
-  readonly device: string;
   proof: Proof;
-  /** Order of arrival: among connections with replayable proofs the first source address counts. */
-  readonly order: number;
+}
+
+/** One wallet: who claims it, in order of arrival, and who of them receives. */
+interface Wallet<P> {
+  readonly claims: Entry<P>[];
+  /** Recomputed when the claims change, so that forwarding is a lookup. */
+  receivers: readonly P[];
 }
 
 const NOBODY: readonly never[] = [];
+
+/** Connections of one device from one source address; a peer without device id is a device of its own. */
+function sameDevice(a: SessionPeer, b: SessionPeer): boolean {
+  if (a === b) return true;
+  return (
+    a.info.deviceId.length > 0 &&
+    a.sourceAddress === b.sourceAddress &&
+    bytesEqual(a.info.deviceId, b.info.deviceId)
+  );
+}
 
 /**
  * Which connections receive a wallet's messages. A connection without proof is never in the answer; one whose
@@ -41,12 +60,10 @@ const NOBODY: readonly never[] = [];
  * another relay may name the owner's device (07 §9.1, quirk on multiple devices).
  */
 export class SessionTable<P extends SessionPeer> {
-  /** All connections that claim a wallet, by wallet key, in order of arrival. */
-  readonly #claims = new Map<string, Entry<P>[]>();
-  /** The receivers of each wallet, recomputed when its claims change: forwarding is a lookup. */
-  readonly #receivers = new Map<string, readonly P[]>();
-  #order = 0;
+  /** All connections that claim a wallet, by its address. */
+  readonly #wallets = new AddressTable<Wallet<P>>();
   #sessions = 0;
+  #receiving = 0;
 
   /** Connections that receive messages. */
   get sessions(): number {
@@ -55,67 +72,76 @@ export class SessionTable<P extends SessionPeer> {
 
   /** Wallets with at least one receiving connection. */
   get wallets(): number {
-    return this.#receivers.size;
+    return this.#receiving;
   }
 
-  /** Who receives this wallet's messages; empty when nobody does. `key` = bytesKey(wallet). */
-  receivers(key: string): readonly P[] {
-    return this.#receivers.get(key) ?? NOBODY;
+  /** Who receives the messages of the wallet whose address lies there; empty when nobody does. */
+  receivers(address: Uint8Array, at = 0, length = address.length): readonly P[] {
+    return this.#wallets.get(address, at, length)?.receivers ?? NOBODY;
   }
 
-  add(key: string, peer: P, proof: Proof): void {
-    const list = this.#claims.get(key) ?? [];
-    const { deviceId } = peer.info;
-    const device = `${peer.sourceAddress}|${deviceId.length === 0 ? `#${peer.id}` : bytesKey(deviceId)}`;
-    list.push({ peer, device, proof, order: this.#order++ });
-    this.#claims.set(key, list);
-    this.#recompute(key, list);
+  add(peer: P, proof: Proof): void {
+    const { address } = peer.info;
+    let wallet = this.#wallets.get(address);
+    if (wallet === undefined) {
+      wallet = { claims: [], receivers: NOBODY };
+      this.#wallets.set(address, wallet);
+    }
+    wallet.claims.push({ peer, proof });
+    this.#recompute(wallet);
   }
 
   /** Raises the proof of a connection; a weaker one than it has changes nothing. */
-  prove(key: string, peerId: number, proof: 'signature' | 'key'): void {
-    const list = this.#claims.get(key);
-    const e = list?.find((x) => x.peer.id === peerId);
-    if (list === undefined || e === undefined || e.proof === 'key' || e.proof === proof) return;
+  prove(peer: P, proof: 'signature' | 'key'): void {
+    const wallet = this.#wallets.get(peer.info.address);
+    const e = wallet?.claims.find((x) => x.peer === peer);
+    if (wallet === undefined || e === undefined || e.proof === 'key' || e.proof === proof) return;
     e.proof = proof;
-    this.#recompute(key, list);
+    this.#recompute(wallet);
   }
 
-  proofOf(key: string, peerId: number): Proof | null {
-    return this.#claims.get(key)?.find((x) => x.peer.id === peerId)?.proof ?? null;
+  proofOf(peer: P): Proof | null {
+    return this.#wallets.get(peer.info.address)?.claims.find((x) => x.peer === peer)?.proof ?? null;
   }
 
-  remove(key: string, peerId: number): void {
-    const list = this.#claims.get(key);
-    if (list === undefined) return;
-    const i = list.findIndex((x) => x.peer.id === peerId);
+  remove(peer: P): void {
+    const wallet = this.#wallets.get(peer.info.address);
+    if (wallet === undefined) return;
+    const i = wallet.claims.findIndex((x) => x.peer === peer);
     if (i < 0) return;
-    list.splice(i, 1);
-    if (list.length === 0) this.#claims.delete(key);
-    this.#recompute(key, list);
+    wallet.claims.splice(i, 1);
+    if (wallet.claims.length === 0) this.#wallets.delete(peer.info.address);
+    this.#recompute(wallet);
   }
 
-  #recompute(key: string, list: readonly Entry<P>[]): void {
-    const strong = list.filter((e) => e.proof === 'key');
-    const weak = list.filter((e) => e.proof === 'signature');
-    const firstWeak = weak[0]?.peer.sourceAddress;
-    const admitted = [
-      ...strong,
-      ...weak.filter((w) =>
-        strong.length === 0
-          ? w.peer.sourceAddress === firstWeak
-          : strong.every((s) => s.peer.sourceAddress === w.peer.sourceAddress),
-      ),
-    ].sort((a, b) => a.order - b.order);
-    // In order of arrival, so the last one of a device stays.
-    const chosen = new Map(
-      strong.filter((e) => e.peer.info.verified !== 'none').map((e) => [e.device, e.peer.id]),
-    );
-    const receivers = admitted
-      .filter((e) => (chosen.get(e.device) ?? e.peer.id) === e.peer.id)
-      .map((e) => e.peer);
-    this.#sessions += receivers.length - (this.#receivers.get(key)?.length ?? 0);
-    if (receivers.length === 0) this.#receivers.delete(key);
-    else this.#receivers.set(key, receivers);
+  #recompute(wallet: Wallet<P>): void {
+    const receivers = receiversOf(wallet.claims);
+    this.#sessions += receivers.length - wallet.receivers.length;
+    this.#receiving += Math.sign(receivers.length) - Math.sign(wallet.receivers.length);
+    wallet.receivers = receivers;
   }
+}
+
+/** `claims` in order of arrival: among connections with replayable proofs the first source address counts. */
+function receiversOf<P extends SessionPeer>(claims: readonly Entry<P>[]): readonly P[] {
+  const only = claims.length === 1 ? claims[0]! : null;
+  // By far the most: nothing to decide.
+  if (only !== null) return only.proof === 'none' ? NOBODY : [only.peer];
+  const strong = claims.filter((e) => e.proof === 'key');
+  const firstWeak = claims.find((e) => e.proof === 'signature')?.peer.sourceAddress;
+  const admitted = claims.filter(
+    ({ peer, proof }) =>
+      proof === 'key' ||
+      (proof === 'signature' &&
+        (strong.length === 0
+          ? peer.sourceAddress === firstWeak
+          : strong.every((s) => s.peer.sourceAddress === peer.sourceAddress))),
+  );
+  const provenTwice = strong.filter((e) => e.peer.info.verified !== 'none');
+  return admitted
+    .map((e) => e.peer)
+    .filter((p) => {
+      const newest = provenTwice.findLast((e) => sameDevice(e.peer, p));
+      return newest === undefined || newest.peer === p;
+    });
 }

@@ -42,6 +42,13 @@ export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
+/** True when `bytes[at…at + length]` are those of `other`. Not constant-time: never for secrets. */
+export function bytesEqualAt(bytes: Uint8Array, at: number, length: number, other: Uint8Array): boolean {
+  if (length !== other.length) return false;
+  for (let i = 0; i < length; i++) if (bytes[at + i] !== other[i]) return false;
+  return true;
+}
+
 /** Constant-time equality for secrets: time depends on the lengths only. */
 export function secretEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

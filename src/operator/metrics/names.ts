@@ -52,7 +52,7 @@ export const METRICS: readonly MetricSpec[] = [
   m(
     'histogram',
     'ixian_relay_forward_duration_seconds',
-    'From a whole stream message to its place in the receivers’ queues',
+    'From a whole stream message to its place in the receivers’ queues, of one message in 64',
   ),
   m('gauge', 'ixian_presences', 'Endpoints in the presence store', ['type']),
   m('counter', 'ixian_presence_updates_total', 'Keep-alives and presences received', [

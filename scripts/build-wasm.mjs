@@ -1,12 +1,15 @@
 // Compiles assembly/ to WebAssembly: build/<name>.wasm, and src/core/generated/<name>.ts with the same bytes in base64.
 //
-//   node scripts/build-wasm.mjs            builds what changed
-//   node scripts/build-wasm.mjs --check    builds everything twice and compares the bytes
+//   node scripts/build-wasm.mjs            builds what changed, and keeps the table of sizes
+//   node scripts/build-wasm.mjs --check    builds everything twice more, in copies of the sources elsewhere, and compares
+//                                          the bytes with each other, with build/ and with the table of sizes
 //
 // A module is a target of asconfig.json whose entry file is assembly/<target>.ts.
 
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -76,21 +79,79 @@ const targets = Object.keys(config.targets);
 const stampFile = join(generatedDir, '.inputs');
 const stamp = await inputHash();
 
+/** Committed, so that a change of size is seen in review. */
+const sizesFile = join(root, 'bench', 'results', 'module-sizes.md');
+
+/** Bytes by module, as the table has them. */
+async function committedSizes() {
+  const text = await readFile(sizesFile, 'utf8').catch(() => '');
+  return Object.fromEntries(
+    [...text.matchAll(/^\| `(\w+)\.wasm` \| (\d+) \|/gm)].map((m) => [m[1], Number(m[2])]),
+  );
+}
+
+/** Rewrites the table when a size changed; not for gzip's, which differs a little between versions of zlib. */
+async function keepSizes(modules) {
+  const before = await committedSizes();
+  if (modules.every(({ target, bytes }) => before[target] === bytes.length)) return;
+  const rows = modules.map(
+    ({ target, bytes }) =>
+      `| \`${target}.wasm\` | ${bytes.length} | ${gzipSync(bytes, { level: 9 }).length} |`,
+  );
+  const text = [
+    '# Sizes of the WebAssembly modules',
+    '',
+    'Written by `npm run build` when a size changes, compared by `node scripts/build-wasm.mjs --check`.',
+    '',
+    '| Module | Bytes | gzipped |',
+    '|---|---:|---:|',
+    ...rows,
+    '',
+  ].join('\n');
+  await put(sizesFile, text);
+}
+
+/** Builds in a copy of the sources with a path of its own, in a process of its own; the bytes by module. */
+async function buildElsewhere(prefix) {
+  const folder = await mkdtemp(join(tmpdir(), prefix));
+  try {
+    for (const name of ['assembly', 'asconfig.json', 'package.json', 'scripts/build-wasm.mjs'])
+      await cp(join(root, name), join(folder, name), { recursive: true });
+    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
+    execFileSync(process.execPath, [join(folder, 'scripts', 'build-wasm.mjs')], { cwd: folder });
+    const read = async (target) => [target, await readFile(join(folder, 'build', `${target}.wasm`))];
+    return Object.fromEntries(await Promise.all(targets.map(read)));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 if (check) {
+  const first = await buildElsewhere('starling-wasm-');
+  const second = await buildElsewhere('starling-wasm-once-more-');
+  const sizes = await committedSizes();
   for (const target of targets) {
-    const first = await compile(target);
-    const second = await compile(target);
-    if (Buffer.compare(first, second) !== 0) throw new Error(`${target}: two builds differ`);
-    console.log(`${target}.wasm  ${createHash('sha256').update(first).digest('hex')}  two builds equal`);
+    const built = await readFile(join(buildDir, `${target}.wasm`));
+    if (!first[target].equals(second[target])) throw new Error(`${target}: two builds differ`);
+    if (!first[target].equals(built)) throw new Error(`${target}: build/ holds other bytes`);
+    if (sizes[target] !== built.length)
+      throw new Error(
+        `${target}: ${built.length} bytes, bench/results/module-sizes.md says ${sizes[target]}`,
+      );
+    const hash = createHash('sha256').update(built).digest('hex');
+    console.log(`${target}.wasm  ${built.length} bytes  ${hash}  two builds and build/ equal`);
   }
 } else if ((await readFile(stampFile, 'utf8').catch(() => '')) === stamp) {
   console.log('WebAssembly modules are up to date');
 } else {
+  const modules = [];
   for (const target of targets) {
     const bytes = await compile(target);
+    modules.push({ target, bytes });
     await put(join(buildDir, `${target}.wasm`), bytes);
     await put(join(generatedDir, `${target}.ts`), generatedSource(target, bytes));
     console.log(`${target}.wasm  ${bytes.length} bytes, ${gzipSync(bytes).length} gzipped`);
   }
+  await keepSizes(modules);
   await put(stampFile, stamp);
 }

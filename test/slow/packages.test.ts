@@ -74,11 +74,21 @@ process.exit(0);`,
   return JSON.parse(text) as Record<string, number>;
 }
 
-/** Type-checks a program against the installed types, as a user's compiler would. */
-async function typeCheck(project: string, text: string): Promise<string> {
+/** Ways in which a user's compiler finds the types of a package. */
+const RESOLUTIONS = {
+  nodenext: ['--module', 'nodenext', '--types', 'node'],
+  bundler: ['--module', 'esnext', '--moduleResolution', 'bundler', '--types', ''],
+} as const;
+
+/** Type-checks a program against the installed types, as a user's compiler would; what it complains about. */
+async function typeCheck(
+  project: string,
+  text: string,
+  resolution: keyof typeof RESOLUTIONS = 'nodenext',
+): Promise<string> {
   writeFileSync(join(project, 'check.ts'), text);
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+  const flags = ['--noEmit', '--strict', '--target', 'es2023', ...RESOLUTIONS[resolution]];
   const roots = ['--typeRoots', join(ROOT, 'node_modules/@types')];
   try {
     return (await execute(process.execPath, [tsc, ...flags, ...roots, 'check.ts'], { cwd: project })).stdout;
@@ -100,6 +110,7 @@ describe('starling-relay in an empty project', () => {
       'starling-relay/client/node',
       'starling-relay/client/web',
       'starling-relay/core',
+      'starling-relay/core/node',
       'starling-relay/identity',
       'starling-relay/identity/node',
       'starling-relay/presence',
@@ -188,6 +199,46 @@ console.log((await loadCore()).engine === loadCoreSync().engine);`,
     expect(text).toBe('364b3fb7 ddaf35a193617aba\ntrue');
   });
 });
+
+describe.each(Object.keys(RESOLUTIONS) as (keyof typeof RESOLUTIONS)[])(
+  'types of starling-core under %s',
+  (resolution) => {
+    let project: string;
+    beforeAll(async () => {
+      project = await install('starling-core');
+    });
+
+    it('check, without the library of Node and without skipping the package', async () => {
+      const complaints = await typeCheck(
+        project,
+        `import { type Core, type HashForm, loadCore, loadRsaCore, type RsaItem, RsaVerdict } from 'starling-core';
+import { enableRelaxedSimd } from 'starling-core/node';
+enableRelaxedSimd();
+const core: Core = await loadCore();
+const form: HashForm = { rounds: 2, keepBytes: 44 };
+const digests: Uint8Array = core.sha3_512Batch([new Uint8Array(1)], form);
+const items: RsaItem[] = [];
+const verdicts: Uint8Array | undefined = (await loadRsaCore('wasm-simd'))?.verifyBatch(items);
+export const valid: 1 = RsaVerdict.valid;
+export { digests, verdicts };
+`,
+        resolution,
+      );
+      expect(complaints).toBe('');
+    });
+
+    it('refuse what is wrong', async () => {
+      const complaints = await typeCheck(
+        project,
+        `import { loadRsaCore } from 'starling-core';
+await loadRsaCore('native');
+`,
+        resolution,
+      );
+      expect(complaints).toContain('TS2345');
+    });
+  },
+);
 
 describe('starling-client in an empty project', () => {
   it('gives every export and no native server', async () => {

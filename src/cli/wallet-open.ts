@@ -77,10 +77,19 @@ export async function newPassword(source: PasswordSource, path: string): Promise
 
 /** Loads a wallet file; a password typed wrongly may be typed again, one that was given may not. */
 export async function loadWalletAt(path: string, source: PasswordSource): Promise<Wallet> {
+  return (await loadWithPassword(path, source)).wallet;
+}
+
+/** As {@link loadWalletAt}, with the password that opened the file. */
+export async function loadWithPassword(
+  path: string,
+  source: PasswordSource,
+): Promise<{ readonly wallet: Wallet; readonly password: string }> {
   const given = await givenPassword(source);
   for (let tries = 1; ; tries++) {
     try {
-      return await loadWalletFile(path, given ?? (await askSecret(`Password of ${path}: `)));
+      const password = given ?? (await askSecret(`Password of ${path}: `));
+      return { wallet: await loadWalletFile(path, password), password };
     } catch (e) {
       const again = e instanceof WalletError && e.code === 'WRONG_PASSWORD' && given === null;
       if (!again || tries >= passwordTriesMax) throw e;

@@ -1,5 +1,6 @@
 import { fromHex } from '../wire/index.js';
 import { loadForge } from './forge.js';
+import { generateFourPrimeKey } from './generate-multi-prime.js';
 import { encodePrivateKey, privateKeyFromJwk, rsaModulusBitsMax, rsaModulusBitsMin } from './rsa-key.js';
 import { cryptoRuntime, type NodeCrypto } from './runtime.js';
 
@@ -15,6 +16,8 @@ export interface GenerateKeyOptions {
   readonly bits?: number;
   /** First header byte, which decides the address version: 0, 1 or 2. */
   readonly addressVersion?: number;
+  /** Primes of the modulus: 4 makes a relay's key (multi-prime.ts), of 4096 bits and in Node alone. Default 2. */
+  readonly primes?: 2 | 4;
   readonly onProgress?: (progress: KeyProgress) => void;
 }
 
@@ -32,12 +35,14 @@ const EXPONENT = 65_537;
  * WebCrypto are there, else in small steps. Rejects with RangeError for unusable options.
  */
 export async function generateRsaPrivateKey(options: GenerateKeyOptions = {}): Promise<Uint8Array> {
-  const { bits = 4096, addressVersion = 1, onProgress } = options;
+  const { bits = 4096, addressVersion = 1, primes = 2, onProgress } = options;
   if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < rsaModulusBitsMin || bits > rsaModulusBitsMax)
     throw new RangeError(`no RSA key of ${bits} bits`);
   if (addressVersion !== 0 && addressVersion !== 1 && addressVersion !== 2)
     throw new RangeError(`address version ${addressVersion}`);
   const { node, subtle } = cryptoRuntime();
+  if (primes !== 2 && (primes !== 4 || bits !== 4096 || node === null))
+    throw new RangeError(`no RSA key of ${bits} bits and ${primes} primes here`);
   const native = node !== null || subtle !== null;
   const expectedMs = Math.max(
     50,
@@ -48,6 +53,7 @@ export async function generateRsaPrivateKey(options: GenerateKeyOptions = {}): P
   tell();
   const timer = onProgress === undefined ? undefined : setInterval(tell, progressIntervalMs);
   try {
+    if (node !== null && primes === 4) return await generateFourPrimeKey(node, addressVersion);
     if (node !== null) return await nodeKey(node, bits, addressVersion);
     if (subtle !== null) return await subtleKey(subtle, bits, addressVersion);
     return await forgeKey(bits, addressVersion);

@@ -2,12 +2,20 @@ import { bytesEqual, DecodeError } from '../wire/index.js';
 import { base64Decode, base64Encode } from './base64.js';
 import { DerReader, DerTag, der, derInteger } from './der.js';
 import {
+  decodeMultiPrimeKey,
+  isMultiPrimeBlob,
+  multiPrimeFromPkcs1,
+  multiPrimeToPkcs1,
+  publicKeyOfMultiPrime,
+} from './multi-prime.js';
+import {
   decodePrivateKey,
   decodePublicKey,
   encodePrivateKey,
   encodePublicKey,
   isConsistentPrivateKey,
   isRsaPublicKey,
+  type RsaPrivateKey,
 } from './rsa-key.js';
 import { wipe } from './runtime.js';
 import { WalletError } from './wallet.js';
@@ -43,13 +51,28 @@ function armor(label: string, body: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 
+function privateToPkcs1(k: RsaPrivateKey): Uint8Array {
+  const numbers = [k.n, k.e, k.d, k.p, k.q, k.dp, k.dq, k.qInv].map(derInteger);
+  const pkcs1 = der(DerTag.sequence, VERSION_0, ...numbers);
+  wipe(...numbers);
+  return pkcs1;
+}
+
+/** PrivateKeyInfo (RFC 5958) around an RSAPrivateKey. Secret: wipe it after use. */
+export function pkcs1ToPkcs8(pkcs1: Uint8Array): Uint8Array {
+  return der(DerTag.sequence, VERSION_0, RSA_ALGORITHM, der(DerTag.octetString, pkcs1));
+}
+
 /**
  * PEM text of a serialized key (docs/protocol/02 §2). Default form: `pkcs8` for a private key, `spki` for a
- * public one; a private key with `spki` gives its public half. The address version is not part of a PEM.
+ * public one; a private key with `spki` gives its public half. The address version is not part of a PEM. A key of
+ * more than two primes keeps them all (otherPrimeInfos), in a form that OpenSSL reads and WebCrypto may not.
  * Throws DecodeError for a malformed key, WalletError `PEM` for `pkcs8` of a public key.
  */
 export function exportPem(keyBlob: Uint8Array, form?: PemForm): string {
   const isPublic = isRsaPublicKey(keyBlob);
+  if (!isPublic && form === 'spki' && isMultiPrimeBlob(keyBlob))
+    return exportPem(publicKeyOfMultiPrime(keyBlob), 'spki');
   const chosen = form ?? (isPublic ? 'spki' : 'pkcs8');
   if (isPublic || chosen === 'spki') {
     if (chosen === 'pkcs8') throw new WalletError('PEM', 'a public key has no PKCS#8 form');
@@ -59,12 +82,12 @@ export function exportPem(keyBlob: Uint8Array, form?: PemForm): string {
     const bits = der(DerTag.bitString, Uint8Array.of(0), pkcs1);
     return armor('PUBLIC KEY', der(DerTag.sequence, RSA_ALGORITHM, bits));
   }
-  const k = decodePrivateKey(keyBlob);
-  const numbers = [k.n, k.e, k.d, k.p, k.q, k.dp, k.dq, k.qInv].map(derInteger);
-  const pkcs1 = der(DerTag.sequence, VERSION_0, ...numbers);
-  const pkcs8 = der(DerTag.sequence, VERSION_0, RSA_ALGORITHM, der(DerTag.octetString, pkcs1));
+  const pkcs1 = isMultiPrimeBlob(keyBlob)
+    ? multiPrimeToPkcs1(decodeMultiPrimeKey(keyBlob))
+    : privateToPkcs1(decodePrivateKey(keyBlob));
+  const pkcs8 = pkcs1ToPkcs8(pkcs1);
   const text = chosen === 'pkcs1' ? armor('RSA PRIVATE KEY', pkcs1) : armor('PRIVATE KEY', pkcs8);
-  wipe(pkcs1, pkcs8, ...numbers);
+  wipe(pkcs1, pkcs8);
   return text;
 }
 
@@ -126,8 +149,8 @@ function checkAlgorithm(r: DerReader): void {
 
 function privateBlob(r: DerReader, addressVersion: number): Uint8Array {
   const version = r.integer();
-  // Version 1 has more than two primes, which the key layout cannot hold.
-  if (version.length !== 1 || version[0] !== 0) throw new DecodeError('RANGE', 'pem.version', 0);
+  if (version.length !== 1 || version[0]! > 1) throw new DecodeError('RANGE', 'pem.version', 0);
+  if (version[0] === 1) return multiPrimeFromPkcs1(r, addressVersion);
   const [n, e, d, p, q, dp, dq, qInv] = [
     r.integer(),
     r.integer(),

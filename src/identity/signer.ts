@@ -2,6 +2,14 @@ import { DecodeError, toHex } from '../wire/index.js';
 import { type Address, addressFromKey } from './address.js';
 import { type ForgePrivateKey, fromBinary, loadForge, toBinary } from './forge.js';
 import {
+  decodeMultiPrimeKey,
+  isConsistentMultiPrimeKey,
+  isMultiPrimeBlob,
+  multiPrimeToPkcs1,
+  publicKeyOfMultiPrime,
+} from './multi-prime.js';
+import { pkcs1ToPkcs8 } from './pem.js';
+import {
   decodePrivateKey,
   decodePublicKey,
   isConsistentPrivateKey,
@@ -10,7 +18,7 @@ import {
   publicKeyToJwk,
   type RsaPrivateKey,
 } from './rsa-key.js';
-import { cryptoRuntime, type NodeCrypto, plainBytes, webBytes } from './runtime.js';
+import { cryptoRuntime, type NodeCrypto, plainBytes, webBytes, wipe } from './runtime.js';
 
 /** Holds a private key and uses it; the key itself never comes out, nor into errors or inspected output. */
 export interface Signer {
@@ -58,19 +66,46 @@ async function subtleOperations(subtle: SubtleCrypto, key: RsaPrivateKey): Promi
   };
 }
 
-/** Signing on the libuv pool; opening through Node's WebCrypto, whose decrypt runs there too, unlike privateDecrypt. */
+type SignKey = ReturnType<NodeCrypto['createPrivateKey']>;
+
+/** Signing on the libuv pool. */
+function nodeSign(node: NodeCrypto, key: SignKey): PrivateOperations['sign'] {
+  return (message) =>
+    new Promise((resolve, reject) => {
+      node.sign('sha512', message, key, (error, signature) =>
+        error === null ? resolve(plainBytes(signature)) : reject(new Error('RSA signing failed')),
+      );
+    });
+}
+
+/** Opening through Node's WebCrypto, whose decrypt runs on the libuv pool too, unlike privateDecrypt. */
 async function nodeOperations(node: NodeCrypto, key: RsaPrivateKey): Promise<PrivateOperations> {
   const signKey = node.createPrivateKey({ key: privateKeyToJwk(key), format: 'jwk' });
   const { open } = await subtleOperations(node.webcrypto.subtle as SubtleCrypto, key);
-  return {
-    sign: (message) =>
-      new Promise((resolve, reject) => {
-        node.sign('sha512', message, signKey, (error, signature) =>
-          error === null ? resolve(plainBytes(signature)) : reject(new Error('RSA signing failed')),
-        );
-      }),
-    open,
-  };
+  return { sign: nodeSign(node, signKey), open };
+}
+
+/** As DER, because a JWK would drop the further primes without a word, and the key with them its speed. */
+async function createMultiPrimeSigner(blob: Uint8Array): Promise<Signer> {
+  const key = decodeMultiPrimeKey(blob);
+  if (!isConsistentMultiPrimeKey(key))
+    throw new DecodeError('FORMAT', 'rsaKey', 0, 'inconsistent private key');
+  const { node } = cryptoRuntime();
+  if (node === null)
+    throw new DecodeError('FORMAT', 'rsaKey', 0, 'a key of more than two primes needs node:crypto');
+  const pkcs1 = multiPrimeToPkcs1(key);
+  const pkcs8 = pkcs1ToPkcs8(pkcs1);
+  try {
+    const signKey = node.createPrivateKey({ key: pkcs1 as Buffer, format: 'der', type: 'pkcs1' });
+    const subtle = node.webcrypto.subtle as SubtleCrypto;
+    const openKey = await subtle.importKey('pkcs8', webBytes(pkcs8), OAEP_ALGORITHM, false, ['decrypt']);
+    return new RsaSigner(publicKeyOfMultiPrime(blob), key.n.length, {
+      sign: nodeSign(node, signKey),
+      open: async (c) => new Uint8Array(await subtle.decrypt(OAEP_ALGORITHM.name, openKey, webBytes(c))),
+    });
+  } finally {
+    wipe(pkcs1, pkcs8);
+  }
 }
 
 /** Last resort: pages outside a secure context have no WebCrypto. Hundreds of milliseconds per operation. */
@@ -126,6 +161,7 @@ class RsaSigner implements Signer {
  * with DecodeError when it is malformed or its numbers do not belong together; no error quotes key material.
  */
 export async function createSigner(privateKeyBlob: Uint8Array): Promise<Signer> {
+  if (isMultiPrimeBlob(privateKeyBlob)) return createMultiPrimeSigner(privateKeyBlob);
   const key = decodePrivateKey(privateKeyBlob);
   if (!isConsistentPrivateKey(key)) throw new DecodeError('FORMAT', 'rsaKey', 0, 'inconsistent private key');
   const { node, subtle } = cryptoRuntime();

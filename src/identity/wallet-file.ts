@@ -11,6 +11,12 @@ export const walletFileBytesMax = 65_536;
 const HEX_MARK = 'IXIHEX';
 const VIEW_KIND = 'v';
 const FULL_KIND = 'f';
+/**
+ * Kind and version of a relay wallet: like version 5, but the private key has our form of more than two primes.
+ * The file starts with `SRW` and 1, which readers of the reference's format refuse as an unknown version.
+ */
+const RELAY_KIND = 'r';
+const RELAY_VERSION = 0x01575253;
 
 /**
  * The binary form of a file that is hex text behind the mark `IXIHEX` (blanks around it ignored); other files
@@ -30,7 +36,7 @@ export function unwrapIxiHex(file: Uint8Array): Uint8Array {
 type Sealed =
   | { readonly version: 1 | 2; readonly view: false; readonly parts: readonly Uint8Array[] }
   | { readonly version: 4; readonly view: boolean; readonly parts: readonly Uint8Array[] }
-  | { readonly version: 5; readonly inner: Uint8Array };
+  | { readonly version: 5; readonly inner: Uint8Array; readonly relay: boolean };
 
 function section(r: ByteReader, field: string): Uint8Array {
   const at = r.offset;
@@ -54,7 +60,8 @@ function parseSealed(file: Uint8Array, skipKind: boolean): Sealed {
     const view = skipKind && r.char('wallet.kind') === VIEW_KIND;
     return { version, view, parts: sections(r) };
   }
-  if (version === 5) return { version, inner: r.rest() };
+  if (version === 5 || version === RELAY_VERSION)
+    return { version: 5, inner: r.rest(), relay: version === RELAY_VERSION };
   if (version === 3)
     throw new WalletError('UNSUPPORTED_VERSION', 'wallet version 3 cannot be loaded by any implementation');
   throw new WalletError('UNKNOWN_VERSION', `unknown wallet version ${version}`);
@@ -82,7 +89,7 @@ function open(data: Uint8Array, password: string, mode: PasswordMode): Uint8Arra
  */
 export function decodeWalletFile(file: Uint8Array, password: string): Wallet {
   const sealed = sealedParts(file);
-  if (sealed.version === 5) return openVersion5(sealed.inner, password);
+  if (sealed.version === 5) return openVersion5(sealed.inner, sealed.relay, password);
   const opened: Uint8Array[] = [];
   try {
     for (const part of sealed.parts) opened.push(open(part, password, 'cbc'));
@@ -104,17 +111,22 @@ export function decodeWalletFile(file: Uint8Array, password: string): Wallet {
   }
 }
 
-function openVersion5(sealed: Uint8Array, password: string): Wallet {
+function openVersion5(sealed: Uint8Array, relay: boolean, password: string): Wallet {
   const inner = open(sealed, password, 'gcm');
   try {
     const r = new ByteReader(inner);
     // Any kind but 'v' is a full wallet.
-    const view = r.char('wallet.kind') === VIEW_KIND;
+    const kind = r.char('wallet.kind');
+    if (relay && kind !== RELAY_KIND) throw new DecodeError('FORMAT', 'wallet.kind', 0);
+    const view = kind === VIEW_KIND;
     const baseNonce = section(r, 'wallet.baseNonce');
     const privateKey = view ? null : section(r, 'wallet.privateKey');
     const publicKey = section(r, 'wallet.publicKey');
     const lastNonce = section(r, 'wallet.lastNonce');
-    return new Wallet({ version: 5, privateKey, publicKey, baseNonce, lastNonce });
+    const wallet = new Wallet({ version: 5, privateKey, publicKey, baseNonce, lastNonce });
+    if (relay !== wallet.primes > 2)
+      throw new WalletError('CORRUPT', 'the wallet file holds a key of another kind than it says');
+    return wallet;
   } catch (error) {
     if (error instanceof DecodeError) throw new WalletError('CORRUPT', 'the wallet file is damaged inside');
     throw error;
@@ -158,12 +170,26 @@ export function checkWalletPassword(password: string): void {
     );
 }
 
+export interface EncodeWalletOptions {
+  /** Only a file that the reference can read: `MULTI_PRIME` for a relay wallet instead of a file of our own. */
+  readonly referenceFormat?: boolean;
+}
+
 /**
- * Writes a wallet: version 5 as version 5, an older one in its own layout, because its addresses depend on it.
- * Throws `WEAK_PASSWORD` below ten UTF-16 units.
+ * Writes a wallet: version 5 as version 5, an older one in its own layout, because its addresses depend on it;
+ * a relay wallet in its own container. Throws `WEAK_PASSWORD` below ten UTF-16 units.
  */
-export function encodeWalletFile(wallet: Wallet, password: string): Uint8Array {
+export function encodeWalletFile(
+  wallet: Wallet,
+  password: string,
+  options: EncodeWalletOptions = {},
+): Uint8Array {
   checkWalletPassword(password);
+  if (options.referenceFormat === true && wallet.primes > 2)
+    throw new WalletError(
+      'MULTI_PRIME',
+      `the reference's wallet file cannot hold a key of ${wallet.primes} primes; only this relay can use it`,
+    );
   return wallet.version === 5
     ? writeVersion5(wallet, password)
     : writeOlder(wallet, wallet.version, password);
@@ -175,11 +201,12 @@ function i32(n: number): Uint8Array {
 
 function writeVersion5(wallet: Wallet, password: string): Uint8Array {
   const privateKey = wallet.viewOnly ? null : wallet.exportPrivateKey();
+  const relay = wallet.primes > 2;
   const baseNonce = wallet.exportBaseNonce();
   const lastNonce = wallet.lastNonce ?? EMPTY_BYTES;
   // Joined in one step: a growing buffer would leave copies of the key behind.
   const inner = concatBytes(
-    Uint8Array.of((privateKey === null ? VIEW_KIND : FULL_KIND).charCodeAt(0)),
+    Uint8Array.of((privateKey === null ? VIEW_KIND : relay ? RELAY_KIND : FULL_KIND).charCodeAt(0)),
     i32(baseNonce.length),
     baseNonce,
     ...(privateKey === null ? [] : [i32(privateKey.length), privateKey]),
@@ -190,7 +217,10 @@ function writeVersion5(wallet: Wallet, password: string): Uint8Array {
   );
   const sealed = encryptWithPassword(inner, password, 'gcm');
   wipe(inner, privateKey, baseNonce);
-  return new ByteWriter(sealed.length + 4).i32(5).raw(sealed).bytes();
+  return new ByteWriter(sealed.length + 4)
+    .i32(relay ? RELAY_VERSION : 5)
+    .raw(sealed)
+    .bytes();
 }
 
 function writeOlder(wallet: Wallet, version: Exclude<WalletVersion, 5>, password: string): Uint8Array {

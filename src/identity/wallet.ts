@@ -1,7 +1,9 @@
 import { bytesEqual, concatBytes, DecodeError, EMPTY_BYTES } from '../wire/index.js';
 import { type Address, addressFromKey, addressFromNonce } from './address.js';
 import { sha3_512sq, sha512qu, sha512quTrunc, sha512sq, sha512sqTrunc } from './hash.js';
-import { decodePrivateKey, decodePublicKey, isConsistentPrivateKey, publicKeyOf } from './rsa-key.js';
+import { isMultiPrimeBlob } from './multi-prime.js';
+import { isConsistentPrivateBlob, primesOf, publicKeyOfPrivate } from './private-blob.js';
+import { decodePublicKey } from './rsa-key.js';
 import { randomBytes, wipe } from './runtime.js';
 
 /** Versions of the wallet file that hold a usable key (docs/protocol/02 §10). */
@@ -16,6 +18,7 @@ export type WalletErrorCode =
   | 'WEAK_PASSWORD'
   | 'VIEW_ONLY' // the operation needs a private key
   | 'NONCE_REPLAY' // the stored last nonce is not one of this wallet's
+  | 'MULTI_PRIME' // the key has more primes than that form can hold
   | 'PEM' // not a PEM text with an RSA key we can read
   | 'EXISTS' // refuses to overwrite
   | 'NOT_FOUND'
@@ -77,6 +80,8 @@ function derivedBaseNonce(version: WalletVersion, privateKey: Uint8Array, public
 export class Wallet {
   readonly version: WalletVersion;
   readonly publicKey: Uint8Array;
+  /** Primes of the private key: 4 for a relay wallet, which has a file format of its own; 2 else, or unknown. */
+  readonly primes: number;
   /** The address other people know (nonce `00`). */
   readonly primary: Address;
   readonly #privateKey: Uint8Array | null;
@@ -92,8 +97,8 @@ export class Wallet {
       decodePublicKey(publicKey);
       this.primary = addressFromKey(publicKey);
       if (privateKey !== null) {
-        const consistent = isConsistentPrivateKey(decodePrivateKey(privateKey));
-        if (!consistent || !bytesEqual(publicKeyOf(privateKey), publicKey))
+        const consistent = isConsistentPrivateBlob(privateKey);
+        if (!consistent || !bytesEqual(publicKeyOfPrivate(privateKey), publicKey))
           throw new WalletError('CORRUPT', 'the numbers of the keys do not belong together');
       }
     } catch (error) {
@@ -101,7 +106,10 @@ export class Wallet {
         throw new WalletError('CORRUPT', 'the wallet holds no usable RSA key');
       throw error;
     }
+    if (privateKey !== null && isMultiPrimeBlob(privateKey) && version !== 5)
+      throw new WalletError('CORRUPT', `a wallet of version ${version} has a key of two primes`);
     this.version = version;
+    this.primes = privateKey === null ? 2 : primesOf(privateKey);
     this.publicKey = new Uint8Array(publicKey);
     this.#privateKey = privateKey === null ? null : new Uint8Array(privateKey);
     const stored = parts.baseNonce ?? null;
@@ -117,7 +125,7 @@ export class Wallet {
   static create(privateKey: Uint8Array): Wallet {
     let publicKey: Uint8Array;
     try {
-      publicKey = publicKeyOf(privateKey);
+      publicKey = publicKeyOfPrivate(privateKey);
     } catch {
       throw new WalletError('CORRUPT', 'not a private RSA key');
     }

@@ -160,3 +160,34 @@ describe('starling wallet', () => {
     expect(modeOf(file)).toBe(0o600);
   }, 120_000);
 });
+
+describe('relay wallets', () => {
+  const args = (): string[] => ['--wallet', file, '--walletPasswordFile', password];
+
+  it('create --relay makes a key of four primes that only the reference’s format cannot hold', async () => {
+    const made = await wallet('create', '--relay', '--json', ...args());
+    expect(JSON.parse(made.out)).toMatchObject({ bits: 4096, primes: 4, version: 5, viewOnly: false });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const shown = await wallet('show', ...args());
+    expect(shown.err).toContain('relay wallet of 4 primes');
+    const refused = await refusal('export', join(folder, 'reference.wal'), '--reference', ...args());
+    expect(refused.message).toContain('cannot hold a key of 4 primes');
+    expect(readdirSync(folder)).not.toContain('reference.wal');
+    // The PEM keeps them all, so the wallet comes back from it.
+    const pem = join(folder, 'key.pem');
+    await wallet('export', pem, ...args());
+    const copy = join(folder, 'copy.wal');
+    const back = await wallet('import', pem, '--json', '--wallet', copy, '--walletPasswordFile', password);
+    expect(JSON.parse(back.out)).toMatchObject({ address: JSON.parse(made.out).address, primes: 4 });
+  });
+
+  it('export --reference writes a file that reads as it was', async () => {
+    const pem = join(folder, 'w0.pem');
+    writeFileSync(pem, exportPem(fromHex(w0.in.privateKey as string)));
+    await wallet('import', pem, ...args());
+    const target = join(folder, 'reference.wal');
+    await wallet('export', target, '--reference', ...args());
+    const shown = await wallet('show', '--json', '--wallet', target, '--walletPasswordFile', password);
+    expect(JSON.parse(shown.out)).toMatchObject({ address: ADDRESS, primes: 2, version: 5 });
+  });
+});

@@ -1,5 +1,10 @@
 export * from './bus.js';
+export { connectionCapacity, descriptorLimit } from './descriptors.js';
+export { HandOver, type PendingConnection, type Taker } from './hand-over.js';
 export { type BusLimits, DEFAULT_BUS_LIMITS, spareDescriptors } from './limits.js';
 export { MemoryHub } from './memory.js';
 export { MeshBus, type MeshOptions } from './mesh.js';
 export { ProcessBus, type ProcessBusOptions } from './process-bus.js';
+export type { Asked, Fields, ParentSample } from './protocol.js';
+export { type GateSpec, Supervisor, type SupervisorOptions, WorkerFailed } from './supervisor.js';
+export { WORKER_ENV, type WorkerHandlers, WorkerPort, type WorkerStart } from './worker-port.js';

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import type { BusPipe } from './member.js';
 import { MeshBus, type MeshOptions } from './mesh.js';
 
-/** A member that does not answer the dial is tried again this often, this many times in all. */
+/** A member that does not answer the dial is tried again this often, this many times in all: it may still start. */
 const dialAgainMs = 100;
-const dialsMax = 10;
+const dialsMax = 100;
+/** The same after a lost connection: a member that has ended has no socket any more. */
+const redialsMax = 10;
 
 /** A Unix socket as a pipe. What is written within one turn leaves in one system call. */
 class SocketPipe implements BusPipe {
@@ -53,6 +55,7 @@ export interface ProcessBusOptions extends MeshOptions {
 export class ProcessBus extends MeshBus {
   readonly #folder: string;
   readonly #server: Server;
+  #left = false;
 
   private constructor(options: ProcessBusOptions) {
     super(options);
@@ -75,28 +78,41 @@ export class ProcessBus extends MeshBus {
     return join(this.#folder, `${name}.sock`);
   }
 
-  /** Connects with a member that is there already. False when it cannot be reached. */
-  async dial(name: string): Promise<boolean> {
-    for (let attempt = 1; attempt <= dialsMax; attempt++) {
-      const socket = await new Promise<Socket | null>((resolve) => {
-        const s = connect(this.#path(name));
-        s.once('connect', () => resolve(s));
-        s.once('error', () => {
-          s.destroy();
-          resolve(null);
-        });
-      });
+  /**
+   * Connects with a member that is there already, or comes within `attempts` times 100 ms, and again whenever that
+   * connection is lost while the member lives. False when it cannot be reached.
+   */
+  async dial(name: string, attempts = dialsMax): Promise<boolean> {
+    for (let n = 1; n <= attempts && !this.#left; n++) {
+      const socket = await this.#reach(name);
       if (socket !== null) {
-        socket.removeAllListeners();
+        socket.once('close', () => {
+          if (!this.#left) setTimeout(() => void this.dial(name, redialsMax), dialAgainMs).unref();
+        });
         this.attach(new SocketPipe(socket));
         return true;
       }
-      await new Promise((r) => setTimeout(r, dialAgainMs));
+      if (n < attempts) await new Promise((r) => setTimeout(r, dialAgainMs));
     }
     return false;
   }
 
+  #reach(name: string): Promise<Socket | null> {
+    return new Promise((resolve) => {
+      const s = connect(this.#path(name));
+      s.once('connect', () => {
+        s.removeAllListeners();
+        resolve(s);
+      });
+      s.once('error', () => {
+        s.destroy();
+        resolve(null);
+      });
+    });
+  }
+
   override async close(): Promise<void> {
+    this.#left = true;
     this.#server.close();
     await super.close();
     await rm(this.#path(this.self), { force: true });

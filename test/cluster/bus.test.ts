@@ -193,6 +193,6 @@ describe('bus between processes', () => {
   it('who is not there cannot be dialled', async () => {
     const bus = await ProcessBus.open({ ...options(`p${made++}`, {}), folder });
     buses.push(bus);
-    expect(await bus.dial('nobody')).toBe(false);
+    expect(await bus.dial('nobody', 2)).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
-// Compiles assembly/ to WebAssembly: build/<name>.wasm, and src/core/generated/<name>.ts with the same bytes in base64.
+// Compiles assembly/ to WebAssembly: build/<name>.wasm, and <name>.ts with the same bytes in base64 in the `generated`
+// folder of the room that uses it.
 //
 //   node scripts/build-wasm.mjs            builds what changed, and keeps the table of sizes
 //   node scripts/build-wasm.mjs --check    builds everything twice more, in copies of the sources elsewhere, and compares
@@ -17,6 +18,8 @@ import asc from 'assemblyscript/asc';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const generatedDir = join(root, 'src', 'core', 'generated');
+/** Modules that are none of the core's. */
+const ROOMS = { 'small-prime-signer': 'load' };
 const buildDir = join(root, 'build');
 const check = process.argv.includes('--check');
 
@@ -68,7 +71,7 @@ function generatedSource(target, bytes) {
     `// Made by scripts/build-wasm.mjs from assembly/${target}.ts. Not kept in the repository.`,
     '',
     `/** The compiled module, ${bytes.length} bytes, in base64. */`,
-    `export const ${target}Wasm =`,
+    `export const ${target.replace(/-(.)/g, (_, letter) => letter.toUpperCase())}Wasm =`,
     `  '${Buffer.from(bytes).toString('base64')}';`,
     '',
   ].join('\n');
@@ -149,7 +152,8 @@ if (check) {
     const bytes = await compile(target);
     modules.push({ target, bytes });
     await put(join(buildDir, `${target}.wasm`), bytes);
-    await put(join(generatedDir, `${target}.ts`), generatedSource(target, bytes));
+    const room = ROOMS[target] ?? 'core';
+    await put(join(root, 'src', room, 'generated', `${target}.ts`), generatedSource(target, bytes));
     console.log(`${target}.wasm  ${bytes.length} bytes, ${gzipSync(bytes).length} gzipped`);
   }
   await keepSizes(modules);

@@ -20,7 +20,7 @@ const ORDER = [
   ['ledger'],
   ['link'],
   ['cluster'],
-  ['relay', 'coordinator', 'client'],
+  ['relay', 'coordinator', 'client', 'load'],
   ['operator'],
   ['cli'],
 ];
@@ -50,6 +50,7 @@ const NODE_PLACES = [
   'cluster/',
   'relay/',
   'coordinator/',
+  'load/',
   'operator/',
   'cli/',
 ];

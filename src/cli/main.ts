@@ -31,6 +31,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     about: 'measure what is fastest on this machine, and set it',
     load: () => import('./tune.js'),
   },
+  load: { about: 'load a relay with many clients and measure it', load: () => import('./load.js') },
   vectors: {
     about: 'run conformance files against this implementation',
     load: () => import('./vectors/command.js'),

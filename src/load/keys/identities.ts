@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { type Address, addressFromKey, encodePublicKey, sha512 } from '../../identity/index.js';
+import { primePool } from './prime-pool.js';
+import { CHOICE_BYTES, SmallPrimeSigner } from './small-prime-signer.js';
+
+/** Address version of every identity: that of clients on the network (docs/protocol/02 §2.2). */
+const ADDRESS_VERSION = 1;
+const EXPONENT_BYTES = Uint8Array.of(1, 0, 1);
+/** Bytes of a device id: a GUID's. */
+const DEVICE_BYTES = 16;
+
+/** One wallet of a load test: an RSA-4096 key that a relay cannot tell from any other, and that nobody may trust. */
+export interface Identity {
+  readonly index: number;
+  /** Raw address, 45 bytes. */
+  readonly address: Address;
+  /** Key blob with header, 528 bytes. */
+  readonly publicKey: Uint8Array;
+  /** 16 bytes. */
+  readonly deviceId: Uint8Array;
+  /** RSASSA-PKCS1-v1_5 with SHA-512 over the message, at once. */
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/**
+ * All identities of one seed, numbered. The same seed gives the same ones on every machine and in every process,
+ * so processes share nothing but the seed. Making one costs about 15 µs, so none is kept on disk.
+ *
+ * **Insecure by intent**: the keys are products of small primes and follow from the seed.
+ */
+export class Identities {
+  readonly #signer: SmallPrimeSigner;
+
+  /** Makes the seed's pool of primes: about 0.1 s. */
+  constructor(readonly seed: string) {
+    this.#signer = new SmallPrimeSigner(primePool(seed));
+  }
+
+  /** The identity of a number from 0 to 2^53 − 1. */
+  at(index: number): Identity {
+    if (!Number.isSafeInteger(index) || index < 0) throw new RangeError(`no identity number: ${index}`);
+    const digest = createHash('sha512').update(`starling load identity ${this.seed} ${index}`).digest();
+    const choice = Uint8Array.from(digest.subarray(0, CHOICE_BYTES));
+    const publicKey = encodePublicKey({
+      addressVersion: ADDRESS_VERSION,
+      n: this.#signer.modulus(choice),
+      e: EXPONENT_BYTES,
+    });
+    const signer = this.#signer;
+    return {
+      index,
+      address: addressFromKey(publicKey),
+      publicKey,
+      deviceId: Uint8Array.from(digest.subarray(CHOICE_BYTES, CHOICE_BYTES + DEVICE_BYTES)),
+      sign: (message) => signer.sign(choice, sha512(message)),
+    };
+  }
+}

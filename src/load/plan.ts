@@ -1,0 +1,64 @@
+import type { HistogramData } from './histogram.js';
+import type { MetricsData } from './metrics.js';
+import type { Scenario } from './scenario.js';
+
+/** What one generator process is told to do; plain data, for it travels over a pipe. */
+export interface GeneratorPlan {
+  readonly scenario: Scenario;
+  readonly host: string;
+  readonly port: number;
+  readonly wsPort: number;
+  readonly network: 'main' | 'test' | 'reg';
+  readonly line: '0.9.7' | '0.9.8';
+  /** Decides every key. */
+  readonly seed: string;
+  /** Marks this test's messages, 32 bits. */
+  readonly run: number;
+  readonly processIndex: number;
+  readonly processes: number;
+  readonly pacing: 'timer' | 'spin';
+  /** Check the signature of the relay's first answer in each process; off against the bare sink, which has no key. */
+  readonly verifyServer: boolean;
+}
+
+/** One second of one process. */
+export interface SecondSample {
+  readonly open: number;
+  readonly waiting: number;
+  /** All counters since the start. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Distributions of this second, µs. */
+  readonly latencies: Readonly<Record<string, HistogramData>>;
+  /** Processor time of this second over its length; 1 is a whole core. */
+  readonly cpuShare: number;
+  /** Of `spin`: share of the time in which there was something to do; null with `timer`. */
+  readonly busyShare: number | null;
+  readonly rssBytes: number;
+}
+
+/** What one process reports at its end. */
+export interface GeneratorResult extends MetricsData {
+  readonly pid: number;
+  /** Over the steady window. */
+  readonly cpuShare: number;
+  readonly busyShare: number | null;
+  readonly rssBytes: number;
+}
+
+/** From the parent to a generator process. */
+export type ToGenerator =
+  | { readonly type: 'plan'; readonly plan: GeneratorPlan }
+  /** Everybody is connected: load begins at this wall-clock time. */
+  | { readonly type: 'go'; readonly atMs: number }
+  /** End now, with a report. */
+  | { readonly type: 'stop' };
+
+/** From a generator process to the parent. */
+export type FromGenerator =
+  /** Loaded, waiting for its plan. */
+  | { readonly type: 'hello' }
+  | { readonly type: 'connected'; readonly open: number; readonly failures: Readonly<Record<string, number>> }
+  | { readonly type: 'second'; readonly sample: SecondSample }
+  | { readonly type: 'phase'; readonly phase: 'window' | 'drain' }
+  | { readonly type: 'done'; readonly result: GeneratorResult }
+  | { readonly type: 'error'; readonly kind: string; readonly message: string };

@@ -1,6 +1,6 @@
 // The byte stream of docs/protocol/03 §2, cut into records.
 
-import { crc32c } from './crc32c';
+import { crc32c, crcFour } from './crc32c';
 
 const FRAME_START: u32 = 0xea;
 const TIME_START: u32 = 0x02;
@@ -44,6 +44,37 @@ function headerChecksumHolds(at: usize): bool {
   let sum: u8 = CHECKSUM_SEED;
   for (let i: usize = 0; i < HEADER_BYTES - 1; i++) sum ^= load<u8>(at + i);
   return sum == load<u8>(at + HEADER_BYTES - 1);
+}
+
+/** Payloads of up to four frames as a table of items, the rows they came from, and their CRCs. */
+const ITEMS = memory.data(32, 8);
+const ROWS = memory.data(16, 8);
+const CRCS = memory.data(16, 8);
+
+/** CRC verdicts of all frame rows, four frames at a time: alone each takes half as long again. */
+function judgeFrames(at: usize, table: usize, rows: u32): void {
+  const end = table + <usize>rows * ROW_BYTES;
+  let held: usize = 0;
+  for (let row = table; row < end; row += ROW_BYTES) {
+    if (load<u32>(row) != FRAME) continue;
+    store<u32>(ITEMS + (held << 3), <u32>at + load<u32>(row, 4) + HEADER_BYTES, 0);
+    store<u32>(ITEMS + (held << 3), load<u32>(row, 8) - HEADER_BYTES, 4);
+    store<u32>(ROWS + (held << 2), <u32>row);
+    if (++held < 4) continue;
+    crcFour(ITEMS, CRCS);
+    for (let i: usize = 0; i < 16; i += 4) judge(load<u32>(ROWS + i), load<u32>(CRCS + i));
+    held = 0;
+  }
+  for (let i: usize = 0; i < held; i++) {
+    const item = ITEMS + (i << 3);
+    judge(load<u32>(ROWS + (i << 2)), crc32c(load<u32>(item, 0), load<u32>(item, 4), 0));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function judge(row: usize, crc: u32): void {
+  store<u32>(row, load<u32>(row, 20) == crc ? 1 : 0, 16);
 }
 
 /**
@@ -103,8 +134,8 @@ export function scanFrames(
         rows++;
         break;
       }
-      const holds: u32 = crc32c(here + HEADER_BYTES, payload, 0) == crc ? 1 : 0;
-      putRow(row, FRAME, offset, whole, code, holds, crc);
+      // Its verdict comes when the rows are known, see `judgeFrames`.
+      putRow(row, FRAME, offset, whole, code, 0, crc);
       offset += whole;
       rows++;
     } else if (lead == TIME_START && timeRecords > 0) {
@@ -126,6 +157,7 @@ export function scanFrames(
       rows++;
     }
   }
+  judgeFrames(at, table, rows);
   store<u32>(summary, offset, 0);
   store<u32>(summary, timeRecords, 4);
   store<u32>(summary, missing, 8);

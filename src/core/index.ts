@@ -3,7 +3,7 @@
  * with a JavaScript twin. Importing it does no work: the module is compiled on first use.
  */
 export type { Core, CoreEngine, FrameScanOptions, HashForm, RsaItem, VarIntOptions } from './api.js';
-export { crc32c, sha3_512, sha512 } from './hashes.js';
+export { crc32c, sha512 } from './hashes.js';
 export { loadCore, loadCoreSync } from './load.js';
 export {
   loadRsaCore,
@@ -14,6 +14,7 @@ export {
   RsaVerdict,
   rsaEngineNames,
 } from './rsa.js';
+export { measureSha3Crossover, type Sha3Crossover, sha3_512 } from './sha3-choice.js';
 export { ScanField, ScanStatus } from './status.js';
 export {
   FrameKind,

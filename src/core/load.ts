@@ -3,10 +3,9 @@ import { compileModule, compileModuleSync } from './compile.js';
 import { scalarWasm } from './generated/scalar.js';
 import { simdWasm } from './generated/simd.js';
 import { JsCore } from './js-core.js';
+import { loadedCore, setLoadedCore } from './loaded.js';
 import { CoreUnusable, WasmCore } from './wasm-core.js';
 
-/** The one core of this thread, once something asked for it. */
-let loaded: Core | null = null;
 let loading: Promise<Core> | null = null;
 /** What answers where the module could not be compiled at once; {@link loadCore} may still replace it. */
 let fallback: Core | null = null;
@@ -27,6 +26,7 @@ function jsCore(): Core {
  * runtime that refuses WebAssembly. Every call returns the same core.
  */
 export function loadCore(): Promise<Core> {
+  const loaded = loadedCore();
   if (loaded !== null) return Promise.resolve(loaded);
   loading ??= compile();
   return loading;
@@ -40,8 +40,10 @@ async function compile(): Promise<Core> {
     // Missing, forbidden by policy, or failing its self-test: the answer is the same.
     core = jsCore();
   }
-  loaded ??= core;
-  return loaded;
+  const meanwhile = loadedCore();
+  if (meanwhile !== null) return meanwhile;
+  setLoadedCore(core);
+  return core;
 }
 
 /**
@@ -49,11 +51,13 @@ async function compile(): Promise<Core> {
  * an edge runtime), this is the JavaScript core, until {@link loadCore} has brought the compiled one.
  */
 export function loadCoreSync(): Core {
+  const loaded = loadedCore();
   if (loaded !== null) return loaded;
   if (fallback !== null) return fallback;
   try {
-    loaded = wasmCore(compileModuleSync(scalarWasm), compileModuleSync(simdWasm));
-    return loaded;
+    const core = wasmCore(compileModuleSync(scalarWasm), compileModuleSync(simdWasm));
+    setLoadedCore(core);
+    return core;
   } catch {
     return jsCore();
   }

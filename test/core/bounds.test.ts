@@ -154,6 +154,23 @@ describe('no kernel reads behind its input', () => {
     }
   });
 
+  it('crcBatch, up to eight items of unequal lengths, each of them last', () => {
+    const lengths = [0, 1, 7, 8, 9, 40, 300, 17];
+    for (let count = 1; count <= lengths.length; count++)
+      for (let last = 0; last < count; last++) {
+        const messages = lengths.slice(0, count).map((length, i) => new Uint8Array(length).fill(i + 1));
+        let at = table + 256;
+        messages.forEach((message, i) => {
+          const place = i === last ? atEnd(message) : at;
+          bytes.set(message, place);
+          words.set([place, message.length], base / 4 + 2 * i);
+          if (i !== last) at += message.length + 3;
+        });
+        x.crcBatch(base, count, table);
+        expect(wordsAt(table, count)).toEqual(messages.map((m) => js.crc32c(m)));
+      }
+  });
+
   it('rsaVerifyBatch, with modulus, signature or message last', () => {
     for (const size of [256, 257, 300, 384, 511, 512]) {
       const number = new Uint8Array(size).fill(0xfd);
@@ -208,6 +225,8 @@ describe('no kernel writes behind its output', () => {
     outputAtEnd(10, (out) => x.sha3Batch(put(keepAlive), 1, 1, 10, out));
     outputAtEnd(44, (out) => x.sha512Batch(put(keepAlive), 1, 2, 44, out));
     outputAtEnd(4, (out) => x.crcBatch(put(keepAlive), 1, out));
+    words.set([input, 9, input, 8, input, 0, input, 30, input, 1], base / 4);
+    outputAtEnd(20, (out) => x.crcBatch(base, 5, out));
     x.scanKeepAlives(put(keepAlive), 1, base + 64);
     outputAtEnd(44, (out) => x.keepAliveChecksums(base, base + 64, 1, input, 5, out));
     words.set([input, 256, input, 256, input, 10, 3, 0], base / 4);

@@ -1,0 +1,141 @@
+import { mustBeBytes } from './api.js';
+import { loadCoreSync } from './load.js';
+
+// Which implementation hashes one message. WebAssembly costs less per call and OpenSSL less per block, so there is a
+// length from which the runtime's own is faster, where it has one. Measured beside each other (npm run bench:core -- --only
+// auto; AMD EPYC Zen 5 VM, thousand calls per second of processor time, Node 20.20 / 24.21):
+//
+//   bytes              45          600         2048         8192       65536
+//   WASM          1600 / 2100    275 / 310    72 / 99     26.5 / 26   3.37 / 3.1
+//   createHash     460 / 570     220 / 270    71 / 106    30 / 31     3.99 / 3.9
+//   crypto.hash    600 / 690     240 / 285    79 / 112    30.6 / 31   3.99 / 3.95
+//
+// On an Intel Xeon VM with Node 20 the two met between 600 and 2048 bytes. So below a block count where WASM won
+// everywhere nothing is asked, and above it this machine decides.
+
+type Sha3 = (data: Uint8Array) => Uint8Array;
+
+/** Eight blocks: below, WebAssembly was the faster one on every machine and Node. */
+const ASKED_BYTES_MIN = 8 * 72;
+/** Where the two met on the machines above; it holds until measured, and where the clock stands still during work. */
+const NATIVE_BYTES_MIN_DEFAULT = 2048;
+/** Long messages before the crossover is measured: a process that hashes few never pays for it, and the code is hot. */
+const CALLS_BEFORE_MEASURING = 256;
+/** What is hashed to measure; about 5 ms in all. */
+const MEASURED_BYTES = [600, 1024, 1440, 2048, 3072, 4096] as const;
+const MEASURED_ROUNDS = 5;
+const ROUND_BYTES = 16384;
+
+/** From which length single messages go to the runtime's own SHA3-512. */
+export interface Sha3Crossover {
+  /** In bytes; Infinity where it never does. */
+  readonly nativeBytesMin: number;
+  /** The runtime's function, null where it has none. */
+  readonly native: 'crypto.hash' | 'createHash' | null;
+  /** False while the built-in guess holds: not measured yet, or the clock stands still during work. */
+  readonly measured: boolean;
+}
+
+interface NodeHashes {
+  createHash(name: 'sha3-512'): { update(data: Uint8Array): { digest(): Uint8Array } };
+  hash?(name: 'sha3-512', data: Uint8Array, encoding: 'buffer'): Uint8Array;
+}
+interface Host {
+  readonly process?: { getBuiltinModule?(id: string): NodeHashes | undefined };
+  readonly performance?: { now(): number };
+}
+
+interface Native {
+  readonly name: 'crypto.hash' | 'createHash';
+  readonly hash: Sha3;
+}
+
+let native: Native | null | undefined;
+let nativeBytesMin = NATIVE_BYTES_MIN_DEFAULT;
+let callsBeforeMeasuring = CALLS_BEFORE_MEASURING;
+
+/** OpenSSL's SHA3-512 where the runtime has node:crypto with it; looked for once, on the first long message. */
+function findNative(): Native | null {
+  // Asked for at run time and not imported: a bundle for browsers must not contain a Node import.
+  const node = (globalThis as Host).process?.getBuiltinModule?.('node:crypto');
+  if (node === undefined) return null;
+  const { hash } = node;
+  // Results are plain Uint8Arrays with bytes of their own: Node's is a Buffer, whose `slice` is a view.
+  const found: Native =
+    hash !== undefined
+      ? { name: 'crypto.hash', hash: (data) => new Uint8Array(hash('sha3-512', data, 'buffer')) }
+      : {
+          name: 'createHash',
+          hash: (data) => new Uint8Array(node.createHash('sha3-512').update(data).digest()),
+        };
+  try {
+    return found.hash(new Uint8Array(0)).length === 64 ? found : null;
+  } catch {
+    // Linked with a library that does not know it.
+    return null;
+  }
+}
+
+/** Milliseconds that `hash` takes for `calls` messages. */
+function timeOf(hash: Sha3, message: Uint8Array, calls: number, now: () => number): number {
+  const start = now();
+  for (let i = 0; i < calls; i++) hash(message);
+  return now() - start;
+}
+
+/** The least measured length from which OpenSSL wins at every longer one; null when the clock does not tell. */
+function findCrossover(own: Sha3): number | null {
+  const clock = (globalThis as Host).performance;
+  if (clock === undefined) return null;
+  const now = (): number => clock.now();
+  const wasm: Sha3 = (data) => loadCoreSync().sha3_512(data);
+  let crossover = Number.POSITIVE_INFINITY;
+  for (const bytes of [...MEASURED_BYTES].reverse()) {
+    const message = new Uint8Array(bytes);
+    const calls = Math.ceil(ROUND_BYTES / bytes);
+    let wasmMs = Number.POSITIVE_INFINITY;
+    let ownMs = Number.POSITIVE_INFINITY;
+    // The quickest of several rounds: what else the machine does only ever adds.
+    for (let round = 0; round < MEASURED_ROUNDS; round++) {
+      wasmMs = Math.min(wasmMs, timeOf(wasm, message, calls, now));
+      ownMs = Math.min(ownMs, timeOf(own, message, calls, now));
+    }
+    if (!(wasmMs > 0 && ownMs > 0)) return null;
+    if (ownMs >= wasmMs) break;
+    crossover = bytes;
+  }
+  return crossover;
+}
+
+/**
+ * Measures the crossover now, for about 5 ms, and takes it. It happens by itself on the 256th message of 576 bytes or
+ * more; `starling tune` calls it to show the result.
+ */
+export function measureSha3Crossover(): Sha3Crossover {
+  callsBeforeMeasuring = 0;
+  if (native === undefined) native = findNative();
+  if (native === null) {
+    nativeBytesMin = Number.POSITIVE_INFINITY;
+    return { nativeBytesMin, native: null, measured: false };
+  }
+  const found = findCrossover(native.hash);
+  nativeBytesMin = found ?? NATIVE_BYTES_MIN_DEFAULT;
+  return { nativeBytesMin, native: native.name, measured: found !== null };
+}
+
+function hashLong(data: Uint8Array): Uint8Array {
+  mustBeBytes(data, 'data');
+  if (native === undefined) native = findNative();
+  if (callsBeforeMeasuring > 0 && --callsBeforeMeasuring === 0) measureSha3Crossover();
+  if (data.length >= nativeBytesMin && native !== null) return native.hash(data);
+  return loadCoreSync().sha3_512(data);
+}
+
+/**
+ * SHA3-512, 64 bytes (docs/protocol/02 §1). Synchronous from the first call on, nothing needs to be awaited. Short
+ * messages go to WebAssembly, long ones to the runtime's own implementation where it has a faster one.
+ */
+export function sha3_512(data: Uint8Array): Uint8Array {
+  if (data.length >= ASKED_BYTES_MIN) return hashLong(data);
+  return loadCoreSync().sha3_512(data);
+}

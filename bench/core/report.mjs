@@ -90,15 +90,15 @@ function barsText(bars) {
 export function write(root, folder, name, result) {
   mkdirSync(folder, { recursive: true });
   const { env, tables, bars } = result;
-  const parts = tables.map((table, i) => {
-    const svg = `${name}-${i + 1}.svg`;
+  const parts = tables.map((table) => {
+    const svg = `${name}-${table.key}.svg`;
     writeFileSync(join(folder, svg), chart(table));
     return tableText(table, svg);
   });
   const head = [
     `# Core benchmarks, Node ${env.node}`,
     '',
-    `${env.cpu}, ${env.cores} cores; ${env.date}; commit ${env.commit}. Medians of ${result.rounds} rounds, ${result.ms} ms each; processor time, one core; × is against the first row, within a round.`,
+    `${env.cpu}, ${env.cores} cores; ${env.date}; commit ${env.commit}. Medians of ${result.rounds} rounds, ${result.ms} ms per arm and round in slices of 1 ms, arms interleaved (bench/core/measure.mjs); processor time, one core, where a title does not say wall time; × is against the first row, within a round.`,
     '',
   ].join('\n');
   writeFileSync(join(folder, `${name}.md`), [head, barsText(bars), ...parts].join('\n'));

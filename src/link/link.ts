@@ -10,6 +10,7 @@ import {
   encodeTimeRecords,
   FRAME_HEADER_BYTES,
   FrameTooLarge,
+  frameAround,
   type InventoryItem,
   PING_BYTE,
   StreamParser,
@@ -24,7 +25,7 @@ import { defaultLinkLimits, type LinkLimits } from './limits.js';
 import { LinkCounters } from './link-counters.js';
 import { priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
-import type { Transport, TransportCloseReason } from './transport.js';
+import { type Transport, type TransportCloseReason, withoutRest } from './transport.js';
 import type { Direction, LinkClose, LinkCloseWhy, LinkOptions, PeerInfo, Priority } from './types.js';
 
 /** Traffic of one link so far. */
@@ -172,6 +173,15 @@ export class Link {
     return this.#admits(frame.length, priority) && this.#enqueue(frame, priority);
   }
 
+  /**
+   * The frame around the payload that a handler was given, as it came, to be sent on with {@link Link.sendFrame} of
+   * any link: a view where the transport leaves its chunks alone, else a copy.
+   */
+  receivedFrame(code: number, payload: Uint8Array): Uint8Array {
+    const frame = frameAround(code, payload);
+    return this.transport.chunksStay ? frame : frame.slice();
+  }
+
   /** Adds an item to the next inventory2 (04 §3.2). False when the batch is full or the link is not open. */
   announce(item: InventoryItem): boolean {
     return this.#offer(() => this.#inventory.add(item));
@@ -230,7 +240,7 @@ export class Link {
   }
 
   #enqueue(frame: Uint8Array, priority: Priority): boolean {
-    if (this.#blocked) return this.#queue.push(frame, priority) === null;
+    if (this.#blocked) return this.#queue.push(withoutRest(frame), priority) === null;
     this.#queue.passed();
     this.#writeFrame(frame);
     return true;
@@ -333,7 +343,11 @@ export class Link {
   }
 
   #deliver(code: number, payload: Uint8Array): void {
-    this.#guard(() => this.#o.handlers.onMessage?.(this, code, payload));
+    try {
+      this.#o.handlers.onMessage?.(this, code, payload);
+    } catch (error) {
+      this.#caught(error);
+    }
   }
 
   /** What a handler throws ends neither the link nor the rest of the chunk (03 §6: parse errors do not close). */
@@ -341,14 +355,18 @@ export class Link {
     try {
       call();
     } catch (error) {
-      if (error instanceof DecodeError) {
-        this.#counters.error('malformed');
-        return;
-      }
-      this.#counters.error('handler');
-      if (this.#o.handlers.onError === undefined) throw error;
-      this.#o.handlers.onError(this, error);
+      this.#caught(error);
     }
+  }
+
+  #caught(error: unknown): void {
+    if (error instanceof DecodeError) {
+      this.#counters.error('malformed');
+      return;
+    }
+    this.#counters.error('handler');
+    if (this.#o.handlers.onError === undefined) throw error;
+    this.#o.handlers.onError(this, error);
   }
 
   #onBye(payload: Uint8Array): void {

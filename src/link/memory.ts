@@ -35,6 +35,7 @@ const POISON = 0xdd;
 
 class MemoryTransport implements Transport {
   readonly kind = 'memory';
+  readonly chunksStay: boolean;
   readonly remotePort = 0;
   #peer: MemoryTransport | null = null;
   readonly #inbox: Pipe = { chunks: [], bytes: 0, ended: false, broken: false };
@@ -50,7 +51,9 @@ class MemoryTransport implements Transport {
     readonly localAddress: string,
     readonly remoteAddress: string,
     readonly options: Required<Omit<MemoryPairOptions, 'addresses'>>,
-  ) {}
+  ) {
+    this.chunksStay = !options.poison;
+  }
 
   join(peer: MemoryTransport): void {
     this.#peer = peer;

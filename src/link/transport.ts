@@ -19,8 +19,8 @@ export type TransportCloseReason =
 
 export interface TransportHandlers {
   /**
-   * Bytes arrived. `chunk` is a view that is valid only during this call: whoever needs it longer copies it
-   * (uWebSockets.js takes its buffer back, node:net may reuse its slab).
+   * Bytes arrived. `chunk` is a view that is valid only during this call unless {@link Transport.chunksStay}:
+   * whoever needs it longer copies it (uWebSockets.js takes its buffer back).
    */
   data(chunk: Uint8Array): void;
   /** After `write` returned false: what was waiting has fallen below the mark, writing may go on. */
@@ -38,6 +38,8 @@ export interface Transport {
   readonly remotePort: number;
   /** Own IP address of this connection, `''` when unknown. */
   readonly localAddress: string;
+  /** True when the memory of a chunk is left alone after it was handed over, so that views of it may be kept. */
+  readonly chunksStay: boolean;
   /** Bytes accepted by {@link Transport.write} that the operating system has not taken yet. */
   readonly bufferedBytes: number;
   /** Begins delivery. Called once; what arrived before was kept. */
@@ -67,6 +69,14 @@ export interface TransportListener {
 
 /** Bytes that may wait in a transport before `write` asks to pause: two full windows of a slow link. */
 export const transportHighWaterBytes = 64 * 1024;
+
+/**
+ * Bytes that may have to wait, without the large buffer they are a small part of: a queue of short views would hold
+ * many times what it is charged for.
+ */
+export function withoutRest(bytes: Uint8Array): Uint8Array {
+  return 2 * bytes.length < bytes.buffer.byteLength ? bytes.slice() : bytes;
+}
 
 /** How long {@link Transport.end} may flush: the reference's linger (docs/protocol/03 §2.5). */
 export const transportLingerMs = 3_000;

@@ -45,6 +45,7 @@ const OPEN = 1;
 
 class WsClientTransport implements Transport {
   readonly kind = 'ws-client';
+  readonly chunksStay = true;
   readonly localAddress = '';
   readonly #inbox: MessageInbox;
   #ending = false;

@@ -1,6 +1,6 @@
 import type { Counter, Counters, Histogram } from '../counters/index.js';
 import { EnvelopeScan, encodeRelayError, StreamMessageType } from '../messages/index.js';
-import { bytesEqualAt, Code, DecodeError, encodeFrame } from '../wire/index.js';
+import { bytesEqualAt, Code, DecodeError } from '../wire/index.js';
 import type { RelayLimits } from './limits.js';
 import type { RelayPeer } from './peer.js';
 import type { SessionTable } from './sessions.js';
@@ -138,8 +138,8 @@ export class StreamRouter {
       this.#undelivered(from, type, payload, 'not_connected', 'recipient_offline');
       return false;
     }
-    // One frame for all receivers; it must own its bytes because send queues keep it.
-    const frame = encodeFrame(Code.s2data, payload);
+    // The same bytes for all receivers; nothing is framed or summed again.
+    const frame = from.link.receivedFrame(Code.s2data, payload);
     let taken = 0;
     for (const r of receivers) if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
     if (taken === 0) {

@@ -104,6 +104,20 @@ export function encodeFrame(code: number, payload: Uint8Array): Uint8Array {
   return out;
 }
 
+/**
+ * The frame around a payload that a {@link StreamParser} handed out, to be sent on as it came: a view of header and
+ * payload, no copy and no second checksum. A payload that came from elsewhere is framed anew.
+ */
+export function frameAround(code: number, payload: Uint8Array): Uint8Array {
+  const at = payload.byteOffset - FRAME_HEADER_BYTES;
+  if (at >= 0) {
+    const frame = new Uint8Array(payload.buffer, at, FRAME_HEADER_BYTES + payload.length);
+    const h = readFrameHeader(frame);
+    if (h !== null && h.code === code && h.length === payload.length) return frame;
+  }
+  return encodeFrame(code, payload);
+}
+
 /** One time-sync record (03 §2.4): network-adjusted Unix time in milliseconds. */
 export function encodeTimeRecord(ms: bigint | number): Uint8Array {
   const out = new Uint8Array(TIME_RECORD_BYTES);

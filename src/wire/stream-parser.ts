@@ -1,4 +1,5 @@
 import { crc32c } from '../core/index.js';
+import { EMPTY_BYTES } from './bytes.js';
 import {
   FRAME_HEADER_BYTES,
   FRAME_START,
@@ -15,7 +16,8 @@ import { framePayloadBytesMax } from './limits.js';
 /** Who gets the records of one byte stream, in order. */
 export interface StreamSink {
   /**
-   * A whole frame. `payload` is a view that is valid **only during the call**: copy what must live longer.
+   * A whole frame. `payload` is a view that is valid **only during the call**: copy what must live longer. The
+   * twelve bytes before it in its buffer are the frame's header, see {@link frameAround}.
    * `crcValid` false: drop the message, keep the connection (docs/protocol/03 §2.3 step 5). `crc` is the one
    * the header announces; with the code it names a message where duplicates are suppressed (01 §6).
    */
@@ -34,11 +36,8 @@ export interface StreamParserOptions {
   readonly payloadMax?: (code: number) => number;
 }
 
-/** First allocation for a payload that spans chunks: a frame of this size costs one allocation. */
-const collectBytesInitial = 16 * 1024;
-
-/** Collecting buffers up to this size are kept for the next frame, larger ones are let go. */
-const collectBytesKept = 64 * 1024;
+/** First allocation for a frame that spans chunks: one of this size costs one allocation. */
+const collectBytesInitial = 2 * 1024;
 
 /**
  * The byte state machine of 03 §2.1–2.4: feed it chunks as they come from the socket, cut anywhere; the
@@ -52,10 +51,12 @@ const collectBytesKept = 64 * 1024;
 export class StreamParser {
   readonly #payloadMax: (code: number) => number;
   /** Bytes of a header or time record that began in an earlier chunk. */
-  readonly #head = new Uint8Array(FRAME_HEADER_BYTES);
+  #head = EMPTY_BYTES;
   #headLength = 0;
+  /** The frame that is being received. */
   #open: FrameHeader | null = null;
-  #collect = new Uint8Array(0);
+  /** Its bytes so far, header included, when it does not lie in one chunk. */
+  #collect = EMPTY_BYTES;
   #collected = 0;
   #timesLeft = TIME_RECORDS_PER_CONNECTION;
   #stopped = false;
@@ -71,13 +72,13 @@ export class StreamParser {
 
   /** Bytes held for a record that is not complete yet. */
   get pendingBytes(): number {
-    return this.#open === null ? this.#headLength : FRAME_HEADER_BYTES + this.#collected;
+    return this.#open === null ? this.#headLength : this.#collected;
   }
 
   /** Ends parsing, also from inside a sink call: nothing more is handed out. */
   stop(): void {
     this.#stopped = true;
-    this.#collect = new Uint8Array(0);
+    this.#collect = EMPTY_BYTES;
   }
 
   /**
@@ -110,8 +111,7 @@ export class StreamParser {
         const next = bytes.indexOf(FRAME_START, at + 1);
         return next < 0 || next > at + FRAME_HEADER_BYTES ? at + FRAME_HEADER_BYTES : next;
       }
-      this.#accept(h);
-      return at + FRAME_HEADER_BYTES;
+      return this.#accept(h, bytes, at, sink);
     }
     if (b === TIME_RECORD_START && this.#timesLeft > 0) {
       if (bytes.length - at < TIME_RECORD_BYTES) return this.#keep(bytes, at);
@@ -123,6 +123,7 @@ export class StreamParser {
   }
 
   #keep(bytes: Uint8Array, at: number): number {
+    if (this.#head.length === 0) this.#head = new Uint8Array(FRAME_HEADER_BYTES);
     this.#head.set(bytes.subarray(at));
     this.#headLength = bytes.length - at;
     return bytes.length;
@@ -142,7 +143,8 @@ export class StreamParser {
       return at + n;
     }
     const h = readFrameHeader(head);
-    if (h !== null) this.#accept(h);
+    // The view is of the head that was kept: what follows is collected behind a copy of it.
+    if (h !== null) this.#accept(h, head, 0, sink);
     else {
       const next = head.indexOf(FRAME_START, 1);
       if (next > 0) {
@@ -158,37 +160,44 @@ export class StreamParser {
     sink.time(new DataView(bytes.buffer, bytes.byteOffset + at, 8).getBigInt64(0, true));
   }
 
-  #accept(h: FrameHeader): void {
+  /** A header that starts at `bytes[at]`; hands the frame out when it is all there. Returns the new position. */
+  #accept(h: FrameHeader, bytes: Uint8Array, at: number, sink: StreamSink): number {
     const max = this.#payloadMax(h.code);
     const verdict = judgeLength(h, max);
-    if (verdict === 'empty') return; // a no-op, not an error (03 §2.3)
+    const from = at + FRAME_HEADER_BYTES;
+    if (verdict === 'empty') return from; // a no-op, not an error (03 §2.3)
     if (verdict === 'oversize') {
       this.stop();
       throw new FrameTooLarge(h.code, h.length, Math.min(max, framePayloadBytesMax));
     }
+    if (bytes.length - from >= h.length) {
+      const payload = bytes.subarray(from, from + h.length);
+      sink.frame(h.code, payload, crc32c(payload) === h.crc, h.crc);
+      return from + h.length;
+    }
     this.#open = h;
+    const n = bytes.length - at;
     this.#collected = 0;
+    this.#grow(n, FRAME_HEADER_BYTES + h.length);
+    this.#collect.set(bytes.subarray(at), 0);
+    this.#collected = n;
+    return bytes.length;
   }
 
-  /** Hands out the open frame or collects a part of it. */
+  /** Collects a part of the open frame; hands it out when it is complete. */
   #payload(bytes: Uint8Array, at: number, sink: StreamSink): number {
     const h = this.#open!;
-    if (this.#collected === 0 && bytes.length - at >= h.length) {
-      this.#open = null;
-      const payload = bytes.subarray(at, at + h.length);
-      sink.frame(h.code, payload, crc32c(payload) === h.crc, h.crc);
-      return at + h.length;
-    }
-    const n = Math.min(h.length - this.#collected, bytes.length - at);
-    this.#grow(this.#collected + n, h.length);
+    const size = FRAME_HEADER_BYTES + h.length;
+    const n = Math.min(size - this.#collected, bytes.length - at);
+    this.#grow(this.#collected + n, size);
     this.#collect.set(bytes.subarray(at, at + n), this.#collected);
     this.#collected += n;
-    if (this.#collected === h.length) {
+    if (this.#collected === size) {
       this.#open = null;
       this.#collected = 0;
-      const buffer = this.#collect;
-      const payload = buffer.subarray(0, h.length);
-      if (buffer.length > collectBytesKept) this.#collect = new Uint8Array(0);
+      // Let go: whoever hands the frame on may keep it, and an idle connection holds nothing.
+      const payload = this.#collect.subarray(FRAME_HEADER_BYTES, size);
+      this.#collect = EMPTY_BYTES;
       sink.frame(h.code, payload, crc32c(payload) === h.crc, h.crc);
     }
     return at + n;

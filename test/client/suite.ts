@@ -151,6 +151,7 @@ export function tapped(
     const frozen = (): boolean => tap.frozen?.(name) === true;
     const transport: Transport = {
       kind: inner.kind,
+      chunksStay: true,
       remoteAddress: inner.remoteAddress,
       remotePort: inner.remotePort,
       localAddress: inner.localAddress,

@@ -37,6 +37,23 @@ describe.each(transportKinds)('transport $name', (kind) => {
     expect(sameBytes(a.all(), back)).toBe(true);
   });
 
+  it('keeps the order of short writes within and between turns', async () => {
+    const { dialled, accepted } = await open();
+    const b = new Recorder(accepted);
+    const all = pattern(60_000, 3);
+    let at = 0;
+    // Short views of one large buffer, more per turn than are gathered as they are; every third turn waits longer.
+    for (let turn = 0; at < all.length; turn++) {
+      for (let n = 0; n < 40 && at < all.length; n++) {
+        dialled.write(all.subarray(at, at + 50));
+        at += 50;
+      }
+      await (turn % 3 === 0 ? new Promise((r) => setTimeout(r, 2)) : new Promise((r) => setImmediate(r)));
+    }
+    await b.until((r) => r.bytes === all.length);
+    expect(sameBytes(b.all(), all)).toBe(true);
+  });
+
   it('keeps what arrives before it is started', async () => {
     const { dialled, accepted } = await open();
     dialled.write(pattern(500));

@@ -154,6 +154,7 @@ export function pattern(length: number, seed = 1): Uint8Array {
 /** A transport that does nothing by itself: the test says what arrives and how much is buffered. */
 export class FakeTransport implements Transport {
   readonly kind = 'memory';
+  readonly chunksStay = true;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 0;
   readonly localAddress = '127.0.0.1';

@@ -93,6 +93,7 @@ export async function dialAs(port: number, recordedIp: string): Promise<Transpor
   const t = await dialTcp({ host: '127.0.0.1', port });
   return {
     kind: t.kind,
+    chunksStay: true,
     remoteAddress: recordedIp,
     remotePort: t.remotePort,
     localAddress: t.localAddress,

@@ -8,12 +8,14 @@ import {
   encodeGetRandomPresences,
   encodeTimeRecord,
   encodeTimeRecords,
+  frameAround,
   framePayloadBytesMax,
   fromHex,
   judgeLength,
   payloadBytesMaxOf,
   preHelloPayloadBytesMaxOf,
   readFrameHeader,
+  StreamParser,
   timeDifferenceSeconds,
   timeSamplesMs,
   toHex,
@@ -31,6 +33,41 @@ describe('frames', () => {
     expect(toHex(encodeFrame(Code.detachEvent, encodeDetachEvent({ type: -1, item: null })))).toBe(
       'ea290008000000ffffffffb4ffffffff00000000',
     );
+  });
+
+  it('are handed on as they came, however they were cut', () => {
+    const frames = [5, 600, 70_000].map((n, i) => encodeFrame(Code.s2data, new Uint8Array(n).fill(i + 1)));
+    const stream = new Uint8Array(frames.reduce((n, f) => n + f.length, 0));
+    let at = 0;
+    for (const f of frames) {
+      stream.set(f, at);
+      at += f.length;
+    }
+    for (const cut of [1, 7, 12, 13, 617, 4_096, stream.length]) {
+      const parser = new StreamParser();
+      const found: Uint8Array[] = [];
+      const sink = {
+        frame: (code: number, payload: Uint8Array) => void found.push(frameAround(code, payload)),
+        time: () => undefined,
+        byte: () => undefined,
+      };
+      for (let i = 0; i < stream.length; i += cut) parser.push(stream.slice(i, i + cut), sink);
+      expect(found.map((f) => Buffer.compare(f, frames[found.indexOf(f)]!))).toEqual([0, 0, 0]);
+    }
+  });
+
+  it('are made anew where the payload came alone, under another code, or behind something else', () => {
+    const payload = new Uint8Array(40).fill(9);
+    const frame = encodeFrame(Code.s2data, payload);
+    expect(frameAround(Code.s2data, payload)).toEqual(frame);
+    const inside = frame.subarray(12);
+    expect(frameAround(Code.s2data, inside).buffer).toBe(frame.buffer);
+    expect(frameAround(Code.bye, inside)).toEqual(encodeFrame(Code.bye, payload));
+    expect(frameAround(Code.s2data, inside.subarray(1))).toEqual(
+      encodeFrame(Code.s2data, payload.subarray(1)),
+    );
+    frame[0] = 0;
+    expect(frameAround(Code.s2data, inside)).toEqual(encodeFrame(Code.s2data, payload));
   });
 
   it('refuse what no header can say', () => {

@@ -40,6 +40,7 @@ const requestTimeoutMs = 10_000;
 /** Node's `ws` seen as a transport: the server's end. */
 class WsTransport implements Transport {
   readonly kind = 'ws';
+  readonly chunksStay = true;
   readonly #inbox: MessageInbox;
   #ending = false;
   #blocked = false;

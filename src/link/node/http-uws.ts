@@ -97,6 +97,7 @@ interface SocketData {
 /** A uWebSockets.js socket as a transport. The native object is let go the moment it is closed. */
 class UwsTransport implements Transport {
   readonly kind = 'ws';
+  readonly chunksStay = false;
   readonly remotePort = 0;
   readonly localAddress = '';
   readonly #inbox: MessageInbox;

@@ -22,6 +22,7 @@ const ORDER = [
   ['cluster'],
   ['relay', 'coordinator', 'client', 'load'],
   ['operator'],
+  ['pages'],
   ['cli'],
 ];
 
@@ -37,6 +38,7 @@ const SUB_FACADES = new Set([
   'link/node',
   'client/node',
   'client/web',
+  'operator/live',
 ]);
 
 /** Where Node's own modules, Buffer, process and the servers may be used; everything else runs in browsers. */
@@ -110,7 +112,8 @@ function breachesOf(name, text, packages) {
       // Types of Node are gone once compiled: a guarded road through globalThis.process may be typed with them.
       if ((isBuiltin || NODE_PACKAGES.has(name)) && !onNode && !(isBuiltin && typeOnly))
         breach(line, `${specifier} may not be imported here: this room runs in browsers too`);
-      if (!isBuiltin && !packages.has(name)) breach(line, `${name} is not a dependency of the package`);
+      if (!isBuiltin && !packages.has(name) && !(room === 'pages' && BUNDLED.has(name)))
+        breach(line, `${name} is not a dependency of the package`);
       if (ALONE.has(room) && !(isBuiltin && onNode))
         breach(line, `${room} imports nothing, not even ${specifier}`);
       continue;
@@ -156,6 +159,8 @@ function breachesOf(name, text, packages) {
 
 const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** Bundled into the pages at build time, so a user of the package needs none of them. */
+const BUNDLED = new Set(['uplot']);
 const packages = new Set([
   ...Object.keys(manifest.dependencies ?? {}),
   ...Object.keys(manifest.optionalDependencies ?? {}),

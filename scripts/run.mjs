@@ -20,6 +20,7 @@ const SOURCES = [
   'tsconfig.json',
   'scripts/build-wasm.mjs',
   'scripts/build-workerd.mjs',
+  'scripts/build-pages.mjs',
   'package.json',
 ];
 const GENERATED = ['src/core/generated/', 'src/load/generated/'];
@@ -127,7 +128,7 @@ function dropStale() {
     const name = relative(at('dist'), file);
     const source = name.replace(/(\.d\.ts|\.js)$/, '.ts');
     // Made anew as a whole.
-    if (dirname(name).split(/[\\/]/)[0] === 'workerd') continue;
+    if (['workerd', 'pages'].includes(dirname(name).split(/[\\/]/)[0])) continue;
     if (source !== name && !existsSync(at('src', source))) rmSync(file);
   }
 }
@@ -139,6 +140,7 @@ async function build() {
   say('Building …');
   await mustNode([at('scripts', 'build-wasm.mjs')]);
   await mustNode([tool('typescript', 'tsc'), '-p', 'tsconfig.json']);
+  await mustNode([at('scripts', 'build-pages.mjs')]);
   dropStale();
   await mustNode([at('scripts', 'build-workerd.mjs')]);
   writeFileSync(stamp, wanted);

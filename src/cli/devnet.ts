@@ -113,7 +113,11 @@ async function tell(network: LocalNetwork, story: Story, json: boolean): Promise
 function invite(network: LocalNetwork, story: Story): void {
   const o = processOutput();
   const relays = network.relays.map((r) => `--relay ${r.tcp}`).join(' ');
-  story.say('the network stays up; join it from another terminal:');
+  story.say('the network stays up; see it live, each relay on its own page:');
+  o.out(
+    `\n${network.relays.map((r) => `  ${r.child.name}  ${paint(o, 'bold', r.dashboard)}`).join('\n')}\n\n`,
+  );
+  story.say('join it from another terminal:');
   o.out(
     `\n  ${paint(o, 'bold', `npx starling client --network reg --wallet me.wal --data me ${relays}`)}\n\n`,
   );

@@ -32,6 +32,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: () => import('./tune.js'),
   },
   load: { about: 'load a relay with many clients and measure it', load: () => import('./load.js') },
+  top: { about: 'watch a running relay in the terminal', load: () => import('./top.js') },
   vectors: {
     about: 'run conformance files against this implementation',
     load: () => import('./vectors/command.js'),

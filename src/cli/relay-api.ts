@@ -11,6 +11,7 @@ import {
   bindIsLoopback,
   type Config,
   type EventLog,
+  LiveFeed,
   parseAllowList,
   parseApiBind,
   parseApiUser,
@@ -63,6 +64,7 @@ export function checkApi(c: Config): void {
 export interface RunningApi {
   readonly parts: readonly ReloadPart[];
   readonly servers: readonly ApiServer[];
+  readonly live: LiveFeed | null;
 }
 
 /**
@@ -79,11 +81,14 @@ export async function startApi(
   const access = new ApiAccess(first.users, first.allows);
   const isDefault = c.origin('apiPort').from === 'default' && c.origin('apiBind').from === 'default';
   const servers: ApiServer[] = [];
-  for (const bind of bindsOf(c)) {
+  const binds = bindsOf(c);
+  const live = binds.length === 0 ? null : new LiveFeed(backend);
+  for (const bind of binds) {
     const server = await orWithout(isDefault, () =>
       ApiServer.start(backend, {
         bind,
         access,
+        ...(live === null ? {} : { live }),
         compat: c.text('apiCompat') as ApiCompat,
         httpEngine: c.text('httpEngine') as 'auto' | 'uws' | 'node',
         audit: (e) => audit(e, dataDir, log),
@@ -101,7 +106,7 @@ export async function startApi(
       return () => access.replace(users, allows);
     },
   };
-  return { servers, parts: [part] };
+  return { servers, parts: [part], live };
 }
 
 function audit(entry: AuditEntry, dataDir: string, log: EventLog): void {

@@ -302,6 +302,7 @@ async function run(
   } finally {
     life.close();
     await relay?.stop();
+    api?.live?.close();
     for (const s of api?.servers ?? []) await s.stop();
     await bans?.close();
     await ops?.stop();

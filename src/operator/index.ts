@@ -27,6 +27,20 @@ export { V1_ROUTES, type V1Route } from './api/v1.js';
 export * from './config/index.js';
 export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';
 export { addHealthRoutes, addMetricsRoute } from './health.js';
+export { LiveFeed, type LiveFormat, liveViewersMax } from './live/feed.js';
+export {
+  LIVE_SERIES,
+  type LiveDetail,
+  type LiveDrop,
+  type LiveHello,
+  type LiveMessage,
+  type LivePeer,
+  type LiveRelay,
+  type LiveSeries,
+  LiveStore,
+  type LiveTick,
+  type LiveValues,
+} from './live/index.js';
 export { DataFolderLock, DataFolderLocked } from './lock.js';
 export {
   EventLog,
@@ -52,5 +66,6 @@ export {
 export { RuntimeMonitor } from './metrics/runtime.js';
 export { type Check, CORE_COMPAT, type NodeFacts, type ReadyTerms, RelayNode } from './node.js';
 export { type Bind, OpsServer, type OpsServerOptions, parseBind } from './ops-server.js';
+export { Page, type PageName, type PageOptions } from './pages.js';
 export { LIMIT_SETTINGS, limitsPart, Reloader, type ReloadPart, type ReloadResult } from './reload.js';
 export { replaceFile } from './replace-file.js';

@@ -26,6 +26,9 @@ export interface LogOptions {
   nowMs?(): number;
 }
 
+/** Lines kept in memory for the dashboard. */
+export const logRecentMax = 200;
+
 /** The levels that `logVerbosity` bits switch on. */
 export function levelsOfBits(bits: number): ReadonlySet<LogLevel> {
   return new Set(LOG_LEVELS.filter((l) => (bits & VERBOSITY_BITS[l]) !== 0));
@@ -58,13 +61,18 @@ type Fields = Parameters<RelayLog>[2];
 export class EventLog {
   readonly #pino: Logger;
   readonly #o: LogOptions;
+  readonly #recent: string[] = [];
   readonly #buckets = new Map<string, { tokens: number; atMs: number; suppressed: number }>();
   #levels: ReadonlySet<LogLevel>;
 
   constructor(options: LogOptions) {
     this.#o = options;
     this.#levels = options.levels;
-    const line = (text: string): void => options.write(text);
+    const line = (text: string): void => {
+      this.#recent.push(text.trimEnd());
+      if (this.#recent.length > logRecentMax) this.#recent.shift();
+      options.write(options.format === 'json' ? text : pretty(text, options.colour === true));
+    };
     this.#pino = pino(
       {
         base: null,
@@ -73,14 +81,17 @@ export class EventLog {
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
       },
-      {
-        write: options.format === 'json' ? line : (t: string) => line(pretty(t, options.colour === true)),
-      },
+      { write: line },
     );
   }
 
   get levels(): ReadonlySet<LogLevel> {
     return this.#levels;
+  }
+
+  /** The last lines as JSON, oldest first. */
+  get recent(): readonly string[] {
+    return [...this.#recent];
   }
 
   setLevels(levels: ReadonlySet<LogLevel>): void {

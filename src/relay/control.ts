@@ -59,6 +59,9 @@ export interface OutboundSwitch {
 
 /** What the operator's side may look at and change in a running relay. */
 export class RelayControl {
+  /** Bytes of each client when {@link busiest} was asked last. */
+  readonly #movedBefore = new WeakMap<RelayPeer, number>();
+
   constructor(
     private readonly ctx: RelayContext,
     private readonly connections: Connections,
@@ -69,6 +72,36 @@ export class RelayControl {
   /** Open connections in order of arrival. */
   peers(): PeerSnapshot[] {
     return this.ctx.peers.filter(() => true).map(snapshotOf);
+  }
+
+  /** Connections to ledger nodes and relays, either way, at most `max`. */
+  servers(max: number): PeerSnapshot[] {
+    return this.ctx.peers
+      .filter((p) => !p.isClient)
+      .slice(0, max)
+      .map(snapshotOf);
+  }
+
+  /** Wallets of the relays and ledger nodes connected, as text. */
+  connectedWallets(): ReadonlySet<string> {
+    return new Set(this.ctx.peers.filter((p) => !p.isClient).map((p) => addressText(p.info.address)));
+  }
+
+  /** The clients that moved most bytes since the last call, most first. */
+  busiest(max: number): PeerSnapshot[] {
+    const top: { readonly peer: RelayPeer; readonly moved: number }[] = [];
+    for (const peer of this.ctx.peers.all()) {
+      if (!peer.isClient) continue;
+      const { bytesIn, bytesOut } = peer.link.stats;
+      const moved = bytesIn + bytesOut - (this.#movedBefore.get(peer) ?? 0);
+      if (moved > 0) this.#movedBefore.set(peer, bytesIn + bytesOut);
+      // A short list kept in order: with 100,000 clients nothing is sorted as a whole.
+      if (moved === 0 || (top.length === max && moved <= top[max - 1]!.moved)) continue;
+      const at = top.findIndex((t) => t.moved < moved);
+      top.splice(at < 0 ? top.length : at, 0, { peer, moved });
+      if (top.length > max) top.pop();
+    }
+    return top.map((t) => snapshotOf(t.peer));
   }
 
   totals(): TrafficTotals {

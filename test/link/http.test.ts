@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import forge from 'node-forge';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { freePort } from '../../src/cli/devnet/network.js';
 import { parseRelayInfo, type RelayInfo, relayInfoUrl, type Transport } from '../../src/link/index.js';
 import {
   addIxianRoutes,
@@ -147,6 +148,23 @@ describe.each(['uws', 'node'] as const)('http server %s', (prefer) => {
     expect(res.status).toBe(500);
     expect(await res.text()).not.toContain('secret');
     expect(errors).toHaveLength(1);
+  });
+
+  it('has its port again at once after it ended connections and stopped', async () => {
+    const port = await freePort('127.0.0.1');
+    const first = await createHttpServer({ prefer });
+    first.route('GET', '/', () => ({ status: 200, body: 'x' }));
+    await first.listen({ host: '127.0.0.1', port });
+    // Ended from this side, so this side keeps what remains of it for a minute.
+    for (let i = 0; i < 3; i++) {
+      const socket = connect(port, '127.0.0.1');
+      await new Promise((resolve) => socket.once('connect', resolve));
+      socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+      await new Promise((resolve) => socket.on('end', resolve).resume());
+    }
+    await first.close();
+    server = await createHttpServer({ prefer });
+    await expect(server.listen({ host: '127.0.0.1', port })).resolves.toMatchObject({ port });
   });
 
   it('binds exclusively: the second listener on a port fails', async () => {

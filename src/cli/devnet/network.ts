@@ -24,7 +24,7 @@ export interface NetworkOptions {
   /** Folder for wallets and data; a temporary one, removed at the end, when null. */
   readonly dir: string | null;
   readonly relays: number;
-  /** First port; the coordinator takes it, relays two each behind it. 0 = any free ones. */
+  /** First port; the coordinator takes it, relays two each behind it, then one each for their dashboards. 0 = any free ones. */
   readonly port: number;
   readonly onEvent: (from: string, event: ChildEvent) => void;
   /** How many of the keys are made: they take most of the time of a start. */
@@ -37,6 +37,8 @@ export interface RelayPlace {
   readonly address: string;
   readonly tcp: string;
   readonly ws: string;
+  /** URL of its dashboard. */
+  readonly dashboard: string;
 }
 
 /**
@@ -90,11 +92,13 @@ export class LocalNetwork {
       const name = `relay-${i + 1}`;
       const port = first === 0 ? await freePort(RELAY_HOST) : first + 1 + 2 * i;
       const wsPort = first === 0 ? await freePort(RELAY_HOST) : port + 1;
+      const apiPort = first === 0 ? await freePort(RELAY_HOST) : first + 1 + 2 * this.options.relays + i;
       const child = this.#spawn(name, [
         'relay',
         '--json',
         ...['--networkType', 'regtest', '--port', String(port), '--ip', RELAY_HOST],
         ...['--node', this.coordinatorAt, '--wsPort', String(wsPort)],
+        ...['--apiport', String(apiPort), '--opsBind', 'off'],
         ...['--wallet', join(this.dir, `${name}.wal`), '--walletPasswordFile', this.passwordFile],
         ...['--dataFolderPath', join(this.dir, name)],
       ]);
@@ -105,6 +109,7 @@ export class LocalNetwork {
             address: String(e.address),
             tcp: String(e.endpoint),
             ws: `ws://${RELAY_HOST}:${String(e.wsPort)}/ixian`,
+            dashboard: `http://${RELAY_HOST}:${apiPort}/`,
           });
         }),
       );

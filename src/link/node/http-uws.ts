@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { isIPv4 } from 'node:net';
+import { connect, isIPv4 } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../../clock/index.js';
 import { MessageInbox } from '../message-inbox.js';
 import {
@@ -23,6 +23,9 @@ import type {
   WebSocketRoute,
 } from './http-server.js';
 import { isAnswer, isHttpMethod, plainAnswer, Router } from './router.js';
+
+/** Whoever listens on a port of this machine accepts long before this. */
+const probeMs = 1_000;
 
 /*
  * The part of uWebSockets.js that is used. Declared here because its own types miss the four-argument listen,
@@ -257,13 +260,17 @@ export class UwsHttpServer implements HttpServer {
     });
   }
 
-  listen(options: { host: string; port: number }): Promise<TransportListener> {
-    return new Promise((resolve, reject) => {
-      const { host, port } = options;
-      this.#app.listen(host, port, this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+  async listen(options: { host: string; port: number }): Promise<TransportListener> {
+    const { host, port } = options;
+    // The library's exclusive flag leaves SO_REUSEADDR out too, and then a port stays taken for a minute by the
+    // connections that a restarted relay had closed. Without the flag a second listener would share the port unnoticed,
+    // so it is looked for first.
+    if (port !== 0 && (await isListening(host, port))) throw inUse(host, port);
+    return await new Promise((resolve, reject) => {
+      this.#app.listen(host, port, 0, (socket) => {
         if (socket === false) {
           // The library tells no reason; by far the most likely one has this code everywhere else.
-          reject(Object.assign(new Error(`listen EADDRINUSE: ${host}:${port}`), { code: 'EADDRINUSE' }));
+          reject(inUse(host, port));
           return;
         }
         this.#listening = socket;
@@ -342,6 +349,25 @@ export class UwsHttpServer implements HttpServer {
       } else run(body);
     });
   }
+}
+
+function inUse(host: string, port: number): Error {
+  return Object.assign(new Error(`listen EADDRINUSE: ${host}:${port}`), { code: 'EADDRINUSE' });
+}
+
+/** Whether somebody accepts connections there already. */
+function isListening(host: string, port: number): Promise<boolean> {
+  const target = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return new Promise((resolve) => {
+    const socket = connect({ host: target, port, timeout: probeMs });
+    const done = (answer: boolean) => (): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', done(true));
+    socket.once('error', done(false));
+    socket.once('timeout', done(false));
+  });
 }
 
 function headersOf(req: UwsRequest): (name: string) => string {

@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { addressRanges } from '../../link/node/index.js';
+import { ApiSessions, cookieValue, sessionCookie } from './sessions.js';
 
 /** What a user may do. */
 export type Role = 'viewer' | 'operator' | 'wallet';
@@ -105,19 +106,27 @@ export class ApiAccess {
   /** Keyed digests of what succeeded: the passwords themselves are not kept. */
   readonly #key = randomBytes(32);
   readonly #known = new Map<string, string>();
+  readonly #sessions: ApiSessions;
 
   constructor(
     users: readonly ApiUser[],
     allows: (ip: string) => boolean,
     private readonly nowMs: () => number = Date.now,
   ) {
+    this.#sessions = new ApiSessions(nowMs);
     this.replace(users, allows);
   }
 
   replace(users: readonly ApiUser[], allows: (ip: string) => boolean): void {
+    const before = this.#users;
     this.#users = new Map(users.map((u) => [u.name, u]));
     this.#allows = allows;
     this.#known.clear();
+    // Who is gone, or has another password now, is logged out everywhere.
+    this.#sessions.keepOnly((name) => {
+      const user = this.#users.get(name);
+      return user !== undefined && user.password === before.get(name)?.password;
+    });
   }
 
   get hasUsers(): boolean {
@@ -140,6 +149,25 @@ export class ApiAccess {
       return { kind: 'refused' };
     }
     return { kind: 'ok', user: user.name, roles: user.roles };
+  }
+
+  /** The login that a page's cookie stands for, null without one. */
+  session(cookies: string): LoginResult | null {
+    if (!this.hasUsers) return everyone;
+    const name = this.#sessions.userOf(cookieValue(cookies, sessionCookie));
+    const user = name === null ? undefined : this.#users.get(name);
+    return user === undefined ? null : { kind: 'ok', user: user.name, roles: user.roles };
+  }
+
+  /** A `Set-Cookie` value that logs this user's page in: for this host alone, out of reach of scripts and other pages. */
+  openSession(user: string): string {
+    return `${sessionCookie}=${this.#sessions.open(user)}; Path=/; HttpOnly; SameSite=Strict`;
+  }
+
+  /** Ends a page's login; the `Set-Cookie` value that removes the cookie. */
+  closeSession(cookies: string): string {
+    this.#sessions.close(cookieValue(cookies, sessionCookie));
+    return `${sessionCookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0`;
   }
 
   async #check(header: string): Promise<ApiUser | null> {

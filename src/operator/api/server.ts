@@ -6,15 +6,20 @@ import {
   plainAnswer,
 } from '../../link/node/index.js';
 import { addHealthRoutes } from '../health.js';
+import type { LiveFeed } from '../live/feed.js';
 import { type ApiAccess, hostAllowed, isForeign, isLoopbackHost, type Role } from './auth.js';
 import type { ApiBackend } from './backend.js';
+import { addDashboardRoutes } from './dashboard.js';
 import { type ApiCompat, errorAnswer, RpcCode, RpcError, resultAnswer } from './envelope.js';
+import { addLoginRoutes } from './login.js';
 import { methodNamed } from './methods.js';
 import { type Call, callOf } from './params.js';
 import { addV1Routes } from './v1.js';
 
 /** A request may take so long (docs/protocol/11 §3). */
 export const apiTimeoutMs = 30_000;
+/** Header that our own page sends with every call. */
+export const pageHeader = 'x-starling-page';
 /** Largest request body: raw transactions as hexadecimal pass. */
 const bodyBytesMax = 2 * 1024 * 1024;
 
@@ -51,6 +56,8 @@ export interface ApiServerOptions {
   readonly access: ApiAccess;
   readonly compat: ApiCompat;
   readonly httpEngine?: 'auto' | 'uws' | 'node';
+  /** Feeds the dashboard at `/`; none is served without it. */
+  readonly live?: LiveFeed;
   audit(entry: AuditEntry): void;
   onError?(error: unknown): void;
 }
@@ -68,7 +75,7 @@ export class ApiServer {
     readonly port: number,
   ) {}
 
-  /** Rejects when the address cannot be bound. */
+  /** Rejects when the address cannot be bound. `live` feeds the dashboard; without it there is none. */
   static async start(backend: ApiBackend, options: ApiServerOptions): Promise<ApiServer> {
     const server = await createHttpServer({
       prefer: options.httpEngine ?? 'auto',
@@ -77,7 +84,11 @@ export class ApiServer {
     const gate = new Gate(backend, options);
     addHealthRoutes(server, backend.node);
     addV1Routes(server, backend, gate);
+    addLoginRoutes(server, gate);
     const reference = new ReferenceApi(backend, options);
+    const dashboard = options.live ?? null;
+    if (dashboard !== null)
+      await addDashboardRoutes(server, gate, dashboard, (r, c) => reference.handle(r, c));
     for (const verb of ['GET', 'POST', 'PUT', 'DELETE'] as const)
       server.route(
         verb,
@@ -100,7 +111,17 @@ function listenHost(host: string): string {
   return host.replace(/^\[|\]$/g, '');
 }
 
-type Guarded = (request: HttpRequest, caller: Caller) => HttpResponse | Promise<HttpResponse>;
+export function tooManyLogins(): HttpResponse {
+  return { ...plainAnswer(429, 'too many wrong logins'), headers: { 'retry-after': '5' } };
+}
+
+/** 401; our own page is not answered with the browser's password box, it has a form. */
+function notLoggedIn(request: HttpRequest): HttpResponse {
+  if (request.header(pageHeader) !== '') return { status: 401 };
+  return { status: 401, headers: { 'www-authenticate': 'Basic realm="starling", charset="UTF-8"' } };
+}
+
+export type Guarded = (request: HttpRequest, caller: Caller) => HttpResponse | Promise<HttpResponse>;
 
 /** Everything that stands between a request and what it asks for. */
 export class Gate {
@@ -131,14 +152,14 @@ export class Gate {
     needs: { readonly role: Role; readonly changes: boolean } | null,
     handler: Guarded,
   ): Promise<HttpResponse> {
-    const { access, bind } = this.options;
-    if (!access.allows(request.remoteAddress)) return plainAnswer(403, 'forbidden');
-    if (!hostAllowed(request.header('host'), bind.host)) return plainAnswer(403, 'unknown host');
-    const login = await access.login(request.header('authorization'), request.remoteAddress);
-    if (login.kind === 'limited')
-      return { ...plainAnswer(429, 'too many wrong logins'), headers: { 'retry-after': '5' } };
-    if (login.kind === 'refused')
-      return { status: 401, headers: { 'www-authenticate': 'Basic realm="starling", charset="UTF-8"' } };
+    const refused = this.refusal(request);
+    if (refused !== null) return refused;
+    const { access } = this.options;
+    const login =
+      access.session(request.header('cookie')) ??
+      (await access.login(request.header('authorization'), request.remoteAddress));
+    if (login.kind === 'limited') return tooManyLogins();
+    if (login.kind === 'refused') return notLoggedIn(request);
     if (needs !== null) {
       if (!login.roles.has(needs.role)) return plainAnswer(403, `role ${needs.role} is needed`);
       if (needs.changes && this.foreign(request)) return plainAnswer(403, 'foreign origin');
@@ -146,8 +167,20 @@ export class Gate {
     return handler(request, login);
   }
 
+  /** What keeps a request out whoever sent it: its address, or the Host it names. Null lets it on. */
+  refusal(request: Pick<HttpRequest, 'header' | 'remoteAddress'>): HttpResponse | null {
+    const { access, bind } = this.options;
+    if (!access.allows(request.remoteAddress)) return plainAnswer(403, 'forbidden');
+    if (!hostAllowed(request.header('host'), bind.host)) return plainAnswer(403, 'unknown host');
+    return null;
+  }
+
+  get access(): ApiAccess {
+    return this.options.access;
+  }
+
   /** Whether a browser on another page sent it. */
-  foreign(request: HttpRequest): boolean {
+  foreign(request: Pick<HttpRequest, 'header'>): boolean {
     return isForeign(request.header('origin'), request.header('sec-fetch-site'), request.header('host'));
   }
 

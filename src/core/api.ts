@@ -23,6 +23,7 @@ export interface RsaItem {
   readonly message: Uint8Array;
 }
 
+/** How {@link Core.scanFrames} reads a chunk. */
 export interface FrameScanOptions {
   /** Time records still due on this connection (docs/protocol/03 §2.4): 5 for a new one, default 0. */
   readonly timeRecords?: number;
@@ -35,6 +36,7 @@ export interface FrameScanOptions {
   readonly rowsMax?: number;
 }
 
+/** How {@link Core.decodeVarInts} reads its input. */
 export interface VarIntOptions {
   /** The signed decoder (01 §2.1); default false. */
   readonly signed?: boolean;

@@ -10,6 +10,7 @@ import { simdWasm } from './generated/simd.js';
  * `wasm-scalar` runs wherever WebAssembly does.
  */
 export type RsaEngineName = 'wasm-relaxed' | 'wasm-simd' | 'wasm-scalar';
+/** Every name, fastest first: the order in which `auto` asks. */
 export const rsaEngineNames: readonly RsaEngineName[] = ['wasm-relaxed', 'wasm-simd', 'wasm-scalar'];
 
 /** One signature to verify with a serialized public key (docs/protocol/02 §2): PKCS#1 v1.5, SHA-512 over `message`. */

@@ -1,5 +1,8 @@
 import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { relaxedWasm } from '../../src/core/generated/relaxed.js';
+import { scalarWasm } from '../../src/core/generated/scalar.js';
+import { simdWasm } from '../../src/core/generated/simd.js';
 import type * as CoreModule from '../../src/core/index.js';
 
 const ENTRY = new URL('../../src/core/index.ts', import.meta.url).pathname;
@@ -109,6 +112,22 @@ describe('as a package', () => {
       ...input.imports.filter((i) => i.external === true).map((i) => i.path),
     ]);
     expect(outside).toEqual([]);
+  });
+
+  it.each([
+    ['crc32c', []],
+    ['rsaEngineNames, RsaVerdict, ScanStatus, FrameTable, KeepAliveTable', []],
+    ['sha3_512', ['scalar', 'simd']],
+    ['sha512', ['scalar', 'simd']],
+    ['loadCore', ['scalar', 'simd']],
+    ['loadRsaCoreSync', ['relaxed', 'scalar', 'simd']],
+  ])('a bundle that uses %s alone carries the modules %j', async (names, wanted) => {
+    const { outputFiles } = await bundle(`export { ${names} } from '${ENTRY}'`);
+    const text = outputFiles[0]!.text;
+    const carried = Object.entries({ relaxed: relaxedWasm, scalar: scalarWasm, simd: simdWasm })
+      .filter(([, base64]) => text.includes(base64.slice(2000, 2200)))
+      .map(([name]) => name);
+    expect(carried).toEqual(wanted);
   });
 
   it('does no work at import: what is not used falls out of a bundle', async () => {

@@ -109,11 +109,10 @@ const worker :Workerd.Worker = (
 `;
 }
 
-/** Serves a worker, fetches its page once, ends it; the answer's text. */
+/** Serves the worker of a configuration on a free port, fetches its page once, ends it; the answer's text. */
 export async function fetchFromWorkerd(program: string, folder: string, config: string): Promise<string> {
-  writeFileSync(join(folder, 'config.capnp'), config);
   // Its control channel says which port it got.
-  const child = spawn(program, ['serve', 'config.capnp', '--control-fd=3'], {
+  const child = spawn(program, ['serve', config, '--socket-addr=http=127.0.0.1:0', '--control-fd=3'], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
@@ -154,7 +153,8 @@ export async function inWorkerd(
   for (const path of files) copyFileSync(path, join(place, basename(path)));
   // The worker's main module is the first.
   const sorted = files.toSorted((a, b) => Number(a.endsWith('.wasm')) - Number(b.endsWith('.wasm')));
-  return JSON.parse(await fetchFromWorkerd(program, place, workerdConfig(sorted))) as Report;
+  writeFileSync(join(place, 'config.capnp'), workerdConfig(sorted));
+  return JSON.parse(await fetchFromWorkerd(program, place, 'config.capnp')) as Report;
 }
 
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
@@ -163,22 +163,26 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
   '.mjs': 'text/javascript',
 };
 
-/** A page in Chromium over files of the folder; `read` is evaluated in it when `globalThis[ready]` is there. */
-export async function inPage<T>(
-  folder: string,
-  html: string,
-  variable: string,
-  policy: string | null = null,
-): Promise<T> {
+/** What a page is served with. */
+interface PageOptions {
+  /** Of the root; other paths are files of the folder. */
+  readonly html?: string;
+  /** The page to open; default the root. */
+  readonly path?: string;
+  /** Content-Security-Policy. */
+  readonly policy?: string;
+}
+
+/** Opens a page in Chromium over files of the folder, and waits until `expression` gives something. */
+export async function inPage<T>(folder: string, expression: string, options: PageOptions): Promise<T> {
   const server = createServer((request, response) => {
     const path = new URL(request.url!, 'http://localhost').pathname;
-    const headers: Record<string, string> = {
-      'content-type': path === '/' ? MEDIA_TYPES['.html']! : (MEDIA_TYPES[extname(path)] ?? 'text/plain'),
-      ...(policy === null ? {} : { 'content-security-policy': policy }),
-    };
+    const type = path === '/' ? MEDIA_TYPES['.html'] : MEDIA_TYPES[extname(path)];
+    const headers: Record<string, string> = { 'content-type': type ?? 'text/plain' };
+    if (options.policy !== undefined) headers['content-security-policy'] = options.policy;
     try {
       // URL normalises `..` away, so nothing outside the folder is reachable.
-      const body = path === '/' ? html : readFileSync(join(folder, path));
+      const body = path === '/' ? options.html : readFileSync(join(folder, path));
       response.writeHead(200, headers).end(body);
     } catch {
       response.writeHead(404).end();
@@ -190,13 +194,15 @@ export async function inPage<T>(
     const page = await browser.newPage();
     const errors: string[] = [];
     page.on('pageerror', (e) => errors.push(e.message));
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await page
-      .waitForFunction((name) => Object.hasOwn(globalThis, name), variable, { timeout: RUN_MS_MAX })
-      .catch((e: unknown) => {
-        throw new Error(`${String(e)}; the page said: ${errors.join('; ')}`);
-      });
-    return (await page.evaluate((name) => Reflect.get(globalThis, name) as unknown, variable)) as T;
+    const { port } = server.address() as AddressInfo;
+    await page.goto(`http://127.0.0.1:${port}${options.path ?? '/'}`);
+    // By evaluation and not in the page: a policy may forbid the page to evaluate.
+    for (let waited = 0; waited < RUN_MS_MAX; waited += 50) {
+      const value = await page.evaluate<T | null>(expression);
+      if (value !== null) return value;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    throw new Error(`nothing came; the page said: ${errors.join('; ')}`);
   } finally {
     await browser.close();
     server.close();

@@ -16,6 +16,7 @@ import { type Engines, engines } from '../runtimes/engines.js';
 import {
   bundled,
   CHROMIUM,
+  fetchFromWorkerd,
   inPage,
   inProcess,
   inWorkerd,
@@ -76,6 +77,9 @@ function judge(report: Report, wanted: Engines): void {
 const [major] = process.versions.node.split('.').map(Number);
 const here = `node ${major}`;
 
+/** What page.mjs leaves behind when it is done. */
+const REPORT = 'globalThis.report ?? null';
+
 describe.each(packages)('import of %s', (name) => {
   const folder = folders.get(name)!;
   const run = (program: string, args: readonly string[] = [], file?: string): Promise<Report> =>
@@ -120,7 +124,7 @@ describe.each(packages)('import of %s', (name) => {
     it('bundled', async () => {
       const [script] = await bundled(folder, 'page.mjs', []);
       const html = page(`/${script!.slice(folder.length + 1)}`);
-      judge(await inPage(folder, html, 'report'), engines['chromium, bundled']);
+      judge(await inPage(folder, REPORT, { html }), engines['chromium, bundled']);
     });
 
     it('unbundled: the files of the package as they are', async () => {
@@ -131,14 +135,14 @@ describe.each(packages)('import of %s', (name) => {
         '<script',
         `<script type="importmap">${map}</script><script`,
       );
-      judge(await inPage(project, html, 'report'), engines['chromium, unbundled']);
+      judge(await inPage(project, REPORT, { html }), engines['chromium, unbundled']);
     });
 
     it('with WebAssembly forbidden by policy', async () => {
       const [script] = await bundled(folder, 'page.mjs', []);
       const html = page(`/${script!.slice(folder.length + 1)}`);
       const policy = "default-src 'self'; script-src 'self'; img-src data:";
-      const report = await inPage<Report>(folder, html, 'report', policy);
+      const report = await inPage<Report>(folder, REPORT, { html, policy });
       judge(report, engines['chromium, WebAssembly forbidden by policy']);
     });
 
@@ -147,5 +151,57 @@ describe.each(packages)('import of %s', (name) => {
       const text = readFileSync(script!, 'utf8');
       expect(text).not.toMatch(/\b(?:from|import|require)\s*\(?\s*["'`]/);
     });
+  });
+});
+
+describe('examples', () => {
+  const examples = join(project, 'examples');
+  cpSync(join(ROOT, 'examples'), examples, { recursive: true });
+  cpSync(join(project, 'node_modules'), join(examples, 'node_modules'), { recursive: true });
+  const outcome = (kernel: string): string => `${kernel}: 31 of 32 valid, forged: 7`;
+  const output = (program: string, ...args: string[]): string =>
+    execFileSync(program, args, { cwd: examples, encoding: 'utf8', timeout: 60_000 }).trim();
+
+  it('depend on the package of this version', () => {
+    const read = (path: string): { version: string; dependencies: Record<string, string> } =>
+      JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
+    expect(read('examples/package.json').dependencies).toEqual({
+      'starling-core': read('package.json').version,
+    });
+  });
+
+  it('this Node', () => {
+    expect(output(process.execPath, 'node/verify.mjs')).toBe(outcome('wasm-relaxed'));
+  });
+
+  for (const name of ['node 22', 'node 24'] as const) {
+    const program = programs.get(name)!;
+    it.runIf(program !== null)(name, () =>
+      expect(output(program, 'node/verify.mjs')).toBe(outcome('wasm-relaxed')),
+    );
+  }
+
+  const deno = programs.get('deno')!;
+  it.runIf(deno !== null)('deno', () =>
+    expect(output(deno, 'run', '--quiet', '--no-lock', 'deno/verify.ts')).toBe(outcome('wasm-relaxed')),
+  );
+
+  const bun = programs.get('bun')!;
+  it.runIf(bun !== null)('bun', () => expect(output(bun, 'run', 'bun/verify.ts')).toBe(outcome('wasm-simd')));
+
+  const workerd = programs.get('workerd')!;
+  it.runIf(workerd !== null)('workerd', async () => {
+    execFileSync('npm', ['run', '--silent', 'workerd:build'], {
+      cwd: examples,
+      env: { ...process.env, PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}` },
+    });
+    expect(await fetchFromWorkerd(workerd, examples, 'workerd/config.capnp')).toBe(outcome('wasm-relaxed'));
+  });
+
+  it.runIf(hasChromium)('a page without a bundler', async () => {
+    const done =
+      "((text) => text.startsWith('verifying') ? null : text)(document.querySelector('#result').textContent)";
+    const text = await inPage<string>(examples, done, { path: '/browser/index.html' });
+    expect(text).toBe(outcome('wasm-relaxed'));
   });
 });

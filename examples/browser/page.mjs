@@ -1,0 +1,3 @@
+import { verifyOneForged } from '../verify.mjs';
+
+globalThis.document.querySelector('#result').textContent = await verifyOneForged();

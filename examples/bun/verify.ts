@@ -1,0 +1,4 @@
+// bun run bun/verify.ts
+import { verifyOneForged } from '../verify.mjs';
+
+console.log(await verifyOneForged());

@@ -1,0 +1,4 @@
+// deno run deno/verify.ts
+import { verifyOneForged } from '../verify.mjs';
+
+console.log(await verifyOneForged());

@@ -89,7 +89,7 @@ const sizesFile = join(root, 'bench', 'results', 'module-sizes.md');
 async function committedSizes() {
   const text = await readFile(sizesFile, 'utf8').catch(() => '');
   return Object.fromEntries(
-    [...text.matchAll(/^\| `(\w+)\.wasm` \| (\d+) \|/gm)].map((m) => [m[1], Number(m[2])]),
+    [...text.matchAll(/^\| `([\w-]+)\.wasm` \| (\d+) \|/gm)].map((m) => [m[1], Number(m[2])]),
   );
 }
 

@@ -43,7 +43,7 @@ describe('docs/core.md', () => {
       ...[...index.matchAll(/export type \{([^}]*)\}/g)].flatMap((m) =>
         m[1]!.split(',').map((n) => n.trim()),
       ),
-      ...[...index.matchAll(/^\s*type (\w+),$/gm)].map((m) => m[1]!),
+      ...[...index.matchAll(/\btype (\w+),/g)].map((m) => m[1]!),
     ].filter((n) => n !== '');
     const listed = rows.filter((r) => r[2] === 'type').map((r) => r[1]!);
     expect(names.length).toBeGreaterThan(7);

@@ -121,6 +121,12 @@ export class MeshBus implements Bus {
     this.#listeners.push(listener);
   }
 
+  /** Leaves without a word, as a process that dies. */
+  abort(): void {
+    this.#closing = true;
+    for (const m of [...this.#strangers, ...this.#members.values()]) m.destroy();
+  }
+
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;

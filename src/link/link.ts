@@ -50,6 +50,13 @@ const TRANSPORT_END: { readonly [R in TransportCloseReason]: LinkCloseWhy } = {
 };
 
 let nextId = 1;
+/** Ids of one process among several: its number stands above this many bits. */
+const idBits = 32;
+
+/** Makes ids unique among the processes of one relay, each of which has a number of its own. */
+export function numberLinksFor(process: number): void {
+  nextId = process * 2 ** idBits + 1;
+}
 
 /**
  * One protocol connection over one transport (docs/protocol/03): handshake, liveness, priorities, bounded
@@ -75,6 +82,8 @@ export class Link {
   #held: { code: number; payload: Uint8Array }[] = [];
   #blocked = false;
   #refusedSends = false;
+  /** Set from {@link Link.leave} on. */
+  #leaving: { readonly code: number; readonly text: string; said: boolean } | null = null;
   #paused = false;
   #inventoryTimer: Timer | null = null;
   #inventoryFlushedMs = Number.NEGATIVE_INFINITY;
@@ -116,7 +125,11 @@ export class Link {
     transport.start({
       data: (chunk) => this.#data(chunk),
       drain: () => this.#drain(),
-      close: (reason, detail) => this.#finish(TRANSPORT_END[reason], null, '', detail),
+      close: (reason, detail) => {
+        const l = this.#leaving;
+        if (l?.said === true) this.#finish('bye-sent', l.code, '', l.text);
+        else this.#finish(TRANSPORT_END[reason], null, '', detail);
+      },
     });
     if (this.direction === 'in') this.#write(encodeTimeRecords(Math.round(options.self.networkTimeMs())));
     else void this.#sayHello();
@@ -129,7 +142,7 @@ export class Link {
 
   /** Handshake complete and not ended. */
   get isOpen(): boolean {
-    return this.#state === 'open';
+    return this.#state === 'open' && this.#leaving?.said !== true;
   }
 
   get isClosed(): boolean {
@@ -201,6 +214,24 @@ export class Link {
     this.transport.end();
   }
 
+  /**
+   * Moves the peer on to another connection: says bye as soon as everything queued has left, and takes what it still
+   * sends until it ends the connection, so that nothing of either side is lost.
+   */
+  leave(code: number, text = ''): void {
+    if (this.#state !== 'open' || this.#leaving !== null) return;
+    this.#leaving = { code, text, said: false };
+    this.#leaveIfFlushed();
+  }
+
+  #leaveIfFlushed(): void {
+    const l = this.#leaving;
+    if (l === null || l.said || this.#blocked || this.#queue.frames > 0) return;
+    this.#write(encodeFrame(Code.bye, encodeBye({ code: l.code, text: l.text, data: '' })));
+    l.said = true;
+    this.transport.end();
+  }
+
   /** Ends at once, without a word. */
   destroy(): void {
     this.#abort('destroyed');
@@ -227,7 +258,7 @@ export class Link {
   // --- sending ---------------------------------------------------------------------------------------------
 
   #admits(bytes: number, priority: Priority): boolean {
-    if (this.#state !== 'open') {
+    if (!this.isOpen) {
       this.#counters.dropped(priority, 'not_open');
       return false;
     }
@@ -268,6 +299,7 @@ export class Link {
       if (frame === null) break;
       this.#writeFrame(frame);
     }
+    this.#leaveIfFlushed();
     if (!this.#refusedSends || this.#queue.bytes > this.#limits.sendQueueBytesMax / 2) return;
     if (this.#queue.frames > this.#limits.sendQueueFramesMax / 2) return;
     this.#refusedSends = false;

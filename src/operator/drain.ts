@@ -14,6 +14,8 @@ export interface SpreadOptions {
   readonly clock?: Clock;
   /** Ends early when it is true. */
   enough?(): boolean;
+  /** Everybody's queue is flushed and everybody is heard out: they come back to another process of this relay. */
+  readonly moving?: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export function spreadByes(relay: Relay, o: SpreadOptions): { done: Promise<void
     const due = elapsed >= spanMs ? Number.POSITIVE_INFINITY : Math.ceil((total * elapsed) / spanMs);
     for (const id of ids) {
       if (told >= due) break;
-      if (relay.control.disconnect(id, o.code, o.text)) told++;
+      if (o.moving === true ? relay.control.moveOn(id) : relay.control.disconnect(id, o.code, o.text)) told++;
     }
     timer = clock.after(stepMs, step);
   };

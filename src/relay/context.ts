@@ -3,9 +3,11 @@ import type { Counters } from '../counters/index.js';
 import type { PresenceService, PresenceStore } from '../presence/index.js';
 import type { RelayTree } from '../sectors/index.js';
 import type { Network } from '../wire/index.js';
+import type { ClusterSide } from './cluster-side.js';
 import type { RelayLimits } from './limits.js';
 import type { PeerSet, RelayPeer } from './peer.js';
 import type { PublicEndpoint } from './public-endpoint.js';
+import type { RemoteSession } from './remote-session.js';
 import type { SessionTable } from './sessions.js';
 
 /** One thing that happened, for the operator's log. Fields hold no secrets. */
@@ -27,7 +29,9 @@ export interface RelayContext {
   readonly presences: PresenceService;
   readonly tree: RelayTree;
   readonly peers: PeerSet;
-  readonly sessions: SessionTable<RelayPeer>;
+  readonly sessions: SessionTable<RelayPeer | RemoteSession>;
+  /** The other processes of this relay; null when it is one alone. */
+  cluster: ClusterSide | null;
   readonly endpoint: PublicEndpoint;
   /** Network time in whole Unix seconds (docs/protocol/03 §5.3). */
   networkSeconds(): number;

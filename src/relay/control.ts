@@ -131,6 +131,11 @@ export class RelayControl {
     return { ...t, peers: [...groups.values()], inbound, greeting };
   }
 
+  /** Complete connections of all processes of this relay, as far as this one knows. */
+  get connectionsKnown(): number {
+    return this.ctx.peers.size + (this.ctx.cluster?.sessions.remote ?? 0);
+  }
+
   /** Endpoints in the presence store by node type. */
   get presenceCounts(): Readonly<Record<string, number>> {
     return this.ctx.store.counts;
@@ -199,6 +204,18 @@ export class RelayControl {
     const p = this.ctx.peers.get(id);
     if (p === null || !p.isOpen) return false;
     p.link.bye(code, text);
+    return true;
+  }
+
+  /**
+   * Moves a client on to another process of this relay: it is no session any more, everything queued for it leaves,
+   * and what it still sends is handled. False when there is none with that id.
+   */
+  moveOn(id: number): boolean {
+    const p = this.ctx.peers.get(id);
+    if (p === null || !p.isOpen) return false;
+    this.ctx.sessions.remove(p);
+    p.link.leave(Bye.bye, 'Please connect again');
     return true;
   }
 

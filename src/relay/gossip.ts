@@ -47,16 +47,30 @@ export class Gossip {
 
   /**
    * One accepted change. `from` null: our own keep-alive. `announce` false: too soon after the last one with
-   * nothing else changed, stored but not passed on (05 §8.3 strict).
+   * nothing else changed, stored but not passed on (05 §8.3 strict). `first`: it came with a presence, which other
+   * processes of this relay may not know yet.
    */
-  changed(ka: Claim, from: RelayPeer, announce: boolean): void {
+  changed(ka: Claim, from: RelayPeer, announce: boolean, first = false): void {
+    this.ctx.cluster?.presences.tell(ka, { announce, fromClient: from.isClient, first });
     if (!announce) return;
     this.#toSubscribers(ka, from);
     if (ka.type === 'C' && from.isClient) this.#toSector(ka, from);
     else if (ka.type === 'R') this.#toRelays(ka, from);
   }
 
-  #toSector(ka: Claim, from: RelayPeer): void {
+  /** A change that another process of this relay accepted and that is worth announcing. */
+  accepted(ka: Claim, fromClient: boolean): void {
+    this.#toSubscribers(ka, null);
+    if (ka.type === 'C' && fromClient) this.#toSector(ka, null);
+    else if (ka.type === 'R') this.#toRelays(ka, null);
+  }
+
+  /** Of several processes connected to one relay or ledger node, one speaks. */
+  #speaksTo(walletKey: string): boolean {
+    return this.ctx.cluster?.sessions.speaksTo(walletKey) ?? true;
+  }
+
+  #toSector(ka: Claim, from: RelayPeer | null): void {
     const { tree, ownWallet, peers } = this.ctx;
     if (tree.size === 0) return;
     const wallets = tree
@@ -69,7 +83,9 @@ export class Gossip {
     if (same && this.ctx.networkSeconds() - last.atSeconds < offerIntervalSeconds) return;
     let sent = 0;
     for (const w of wallets) {
-      const relay = peers.byWallet(bytesKey(w)).find((p) => p.isOpen && p.isRelay && p !== from);
+      const walletKey = bytesKey(w);
+      if (!this.#speaksTo(walletKey)) continue;
+      const relay = peers.byWallet(walletKey).find((p) => p.isOpen && p.isRelay && p !== from);
       // In full rather than as an item: one message instead of three, understood by both lines (05 §10.2).
       if (relay?.send(Code.keepAlivePresence, ka.bytes) === true) sent++;
     }
@@ -80,9 +96,9 @@ export class Gossip {
     this.#count('sector', sent);
   }
 
-  #toRelays(ka: Claim, from: RelayPeer): void {
+  #toRelays(ka: Claim, from: RelayPeer | null): void {
     const relays = this.ctx.peers.filter(
-      (p) => p.isRelay && p !== from && p.walletKey !== bytesKey(ka.wallet),
+      (p) => p.isRelay && p !== from && p.walletKey !== bytesKey(ka.wallet) && this.#speaksTo(p.walletKey),
     );
     for (const r of relays) r.link.announceKeepAlive(ka, ka.bytes);
     this.#count('relays', relays.length);
@@ -107,7 +123,7 @@ export class Gossip {
   /** Our own keep-alive goes to every ledger node and relay we are connected with, in full (05 §9). */
   own(ka: Claim): void {
     let sent = 0;
-    for (const p of this.ctx.peers.filter((x) => !x.isClient))
+    for (const p of this.ctx.peers.filter((x) => !x.isClient && this.#speaksTo(x.walletKey)))
       if (p.send(Code.keepAlivePresence, ka.bytes)) sent++;
     this.#count('own', sent);
     this.#toSubscribers(ka, null);

@@ -1,7 +1,6 @@
-import { addressFromKey, isRsaPublicKey, parseAddress } from '../identity/index.js';
+import { parseAddress } from '../identity/index.js';
 import { decodeTransaction, type HeaderChain, transactionId, verifyPitProof } from '../ledger/index.js';
 import {
-  bytesKey,
   Code,
   CuckooFilter,
   concatBytes,
@@ -17,15 +16,15 @@ import {
   decodePitData2,
   decodeRejected,
   decodeTransactionsChunk3,
-  EventType,
   encodePitData2,
   encodeTransactionsChunk3,
   headersQuestionKey,
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
+import { tellTransaction } from './follower.js';
 import type { LedgerProxy } from './ledger-proxy.js';
 import { transactionBytesMax } from './limits.js';
-import type { RelayPeer } from './peer.js';
+import type { AskingPeer, RelayPeer } from './peer.js';
 import type { PendingTransactions } from './pending-transactions.js';
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -58,25 +57,25 @@ export class LedgerHandlers {
 
   // --- questions of clients -------------------------------------------------------------------------------
 
-  getBalance(peer: RelayPeer, payload: Uint8Array): void {
+  getBalance(peer: AskingPeer, payload: Uint8Array): void {
     const wallet = parseAddress(decodeGetBalance2(payload), 'getBalance2.address');
     this.proxy.ask(peer, { code: Code.getBalance2, key: wallet, payload });
   }
 
-  getName(peer: RelayPeer, payload: Uint8Array): void {
+  getName(peer: AskingPeer, payload: Uint8Array): void {
     const q = decodeGetNameRecord(payload);
     // The answer carries the name alone: two record keys of one name must not be open together.
     this.proxy.ask(peer, { code: Code.getNameRecord, key: q.name, variant: payload, payload });
   }
 
-  getPit(peer: RelayPeer, payload: Uint8Array): void {
+  getPit(peer: AskingPeer, payload: Uint8Array): void {
     const q = decodeGetPIT2(payload);
     // The ledger answers with the filter as it re-serialises it: the canonical form is the key (03 §6.2 e).
     const filter = CuckooFilter.decode(q.filter).encode();
     this.proxy.ask(peer, { code: Code.getPIT2, key: pitKey(q.block, filter), payload });
   }
 
-  getTransaction(peer: RelayPeer, payload: Uint8Array): void {
+  getTransaction(peer: AskingPeer, payload: Uint8Array): void {
     const q = decodeGetTransaction3(payload);
     const own = this.transactions.get(q.transactionId);
     if (own !== null && q.block === 0) {
@@ -86,13 +85,13 @@ export class LedgerHandlers {
     this.proxy.ask(peer, { code: Code.getTransaction3, key: q.transactionId, variant: payload, payload });
   }
 
-  getTransactions(peer: RelayPeer, payload: Uint8Array): void {
+  getTransactions(peer: AskingPeer, payload: Uint8Array): void {
     const q = decodeGetTransactions2(payload);
     const key = utf8(`${q.id}`);
     this.proxy.ask(peer, { code: Code.getTransactions2, key, variant: payload, payload });
   }
 
-  getHeaders4(peer: RelayPeer, payload: Uint8Array): void {
+  getHeaders4(peer: AskingPeer, payload: Uint8Array): void {
     const q = decodeGetBlockHeaders4(payload);
     this.proxy.ask(peer, {
       code: Code.getBlockHeaders4,
@@ -104,7 +103,7 @@ export class LedgerHandlers {
   }
 
   /** A client's transaction: forwarded as received, unjudged (mode `off` of 10 §8.4). */
-  submit(peer: RelayPeer, payload: Uint8Array): void {
+  submit(peer: AskingPeer, payload: Uint8Array): void {
     if (payload.length > transactionBytesMax) {
       this.#refused('too_large');
       return;
@@ -149,18 +148,9 @@ export class LedgerHandlers {
     const tx = decodeTransaction(payload);
     const id = transactionId(tx, this.ctx.network.lock);
     if (this.proxy.answer(Code.getTransaction3, id, from, Code.transactionData2, payload)) return;
-    // 04 §1.4, [0.9.7] clients: types 1 and 2, once per subscriber.
-    const parties = tx.outputs.map((o) => o.address);
-    const sender =
-      tx.sender === null ? null : isRsaPublicKey(tx.sender) ? addressFromKey(tx.sender) : tx.sender;
-    for (const p of this.ctx.peers.filter((x) => x.isInbound && x.isClient)) {
-      const watches = (type: number, wallet: Uint8Array): boolean =>
-        p.subscriptions.has(type, wallet) && p.mayWatch(bytesKey(wallet));
-      const wanted =
-        (sender !== null && watches(EventType.transactionFrom, sender)) ||
-        parties.some((a) => watches(EventType.transactionTo, a));
-      if (wanted) p.send(Code.transactionData2, payload);
-    }
+    this.ctx.cluster?.ledger.tellTransaction(payload);
+    // [0.9.7] clients: types 1 and 2.
+    tellTransaction(this.ctx, payload);
   }
 
   /** pitData2 in the relay's layout: for a proof somebody asked for, or beside headers (09 §7.4). */

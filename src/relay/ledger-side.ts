@@ -29,15 +29,15 @@ import { HeaderBranch } from './header-branch.js';
 import { type HeaderProgress, type HeaderQuestion, HeaderSync } from './header-sync.js';
 import { LedgerHandlers } from './ledger-handlers.js';
 import { LedgerProxy } from './ledger-proxy.js';
-import type { RelayPeer } from './peer.js';
+import type { AskingPeer, RelayPeer } from './peer.js';
 import { PendingTransactions } from './pending-transactions.js';
 
 /** Difficulty 1.0 in units: the safe constant of 09 §7.3. */
 const unknownDifficulty = 100_000_000n;
 /** A header this deep counts as settled for judging proofs of work (docs/protocol/05 §6.7). */
-const settledDepthBlocks = 6;
+export const settledDepthBlocks = 6;
 /** Own headers count as current while the last one is younger (05 §6.7). */
-const currentHeaderSeconds = 300;
+export const currentHeaderSeconds = 300;
 
 /** Headers, and what clients ask of the ledger: the half of the relay that faces the ledger nodes. */
 export class LedgerSide {
@@ -51,7 +51,12 @@ export class LedgerSide {
   constructor(
     private readonly ctx: RelayContext,
     readonly chain: HeaderChain,
-    private readonly options: { readonly standalone: boolean; upstreams(): readonly RelayPeer[] },
+    private readonly options: {
+      readonly standalone: boolean;
+      upstreams(): readonly RelayPeer[];
+      /** A header was added to the chain. */
+      onHeader?(): void;
+    },
   ) {
     const { clock, counters, limits } = ctx;
     const upstreams = (): readonly RelayPeer[] => options.upstreams();
@@ -111,6 +116,24 @@ export class LedgerSide {
       [Code.rejected, answer((p, b) => h.rejected(p, b))],
       [Code.transactionsChunk3, answer((p, b) => h.transactionsChunk(p, b))],
     ];
+  }
+
+  /** A question of a client of another process. */
+  ask(peer: AskingPeer, code: number, payload: Uint8Array): void {
+    const h = this.#handlers;
+    if (code === Code.getBlockHeaders3) void this.#serveHeaders(peer, payload);
+    else if (code === Code.getBlockHeaders4) void this.#getHeaders4(peer, payload);
+    else if (code === Code.getBalance2) h.getBalance(peer, payload);
+    else if (code === Code.getNameRecord) h.getName(peer, payload);
+    else if (code === Code.getPIT2) h.getPit(peer, payload);
+    else if (code === Code.getTransaction3) h.getTransaction(peer, payload);
+    else if (code === Code.getTransactions2) h.getTransactions(peer, payload);
+    else if (code === Code.transactionData2 && peer.isClient) h.submit(peer, payload);
+  }
+
+  /** A client of another process went. */
+  askerGone(id: number): void {
+    this.#proxy.dropClient(id);
   }
 
   peerOpened(peer: RelayPeer): void {
@@ -184,12 +207,13 @@ export class LedgerSide {
 
   /** Every new header is told to our clients, as the reference does (04 §4.2). */
   #announce(h: BlockHeader): void {
+    this.options.onHeader?.();
     for (const p of this.ctx.peers.filter((x) => x.isInbound && x.isClient))
       p.link.announce({ type: InventoryType.block, hash: h.checksum, block: h.number });
   }
 
   /** getBlockHeaders3 from the own chain (09 §7.1); we serve up to the tip, so that nobody lags behind us. */
-  async #serveHeaders(peer: RelayPeer, payload: Uint8Array): Promise<void> {
+  async #serveHeaders(peer: AskingPeer, payload: Uint8Array): Promise<void> {
     const q = decodeGetBlockHeaders3(payload);
     const window = headerWindow(q.from, q.count, this.chain.height, { servesTip: true });
     if (window === null) return;
@@ -204,7 +228,7 @@ export class LedgerSide {
    * getBlockHeaders4: from the own chain where our copy is all the asker can get, or where there is nobody to
    * pass the question to; otherwise the ledger's (09 §7.4, §13).
    */
-  async #getHeaders4(peer: RelayPeer, payload: Uint8Array): Promise<void> {
+  async #getHeaders4(peer: AskingPeer, payload: Uint8Array): Promise<void> {
     const q = decodeGetBlockHeaders4(payload);
     const { mode } = q;
     const bare = q.filter === null && (mode === undefined || mode === HeaderMode.minimal);

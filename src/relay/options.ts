@@ -4,6 +4,7 @@ import type { Signer, VerifyEngine } from '../identity/index.js';
 import type { HeaderStorage } from '../ledger/index.js';
 import type { LinkLimits, Transport } from '../link/index.js';
 import type { Network } from '../wire/index.js';
+import type { ClusterOptions } from './cluster-side.js';
 import type { RelayLog } from './context.js';
 import type { RelayLimits } from './limits.js';
 import type { Candidate } from './outbound.js';
@@ -18,6 +19,11 @@ export interface RelayTls {
 export interface RelayOptions {
   readonly network: Network;
   readonly signer: Signer;
+  /**
+   * Set in a process that is one of several: it listens nowhere, its connections come through
+   * `Relay.adopt` and `Relay.adoptWeb`.
+   */
+  readonly cluster?: ClusterOptions;
   /** Address to listen on; default every IPv4 address. */
   readonly host?: string;
   /** TCP port; default of the network, 0 lets the system choose. */

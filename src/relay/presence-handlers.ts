@@ -126,7 +126,7 @@ export class PresenceHandlers {
         const claim: Claim = { ...ka, bytes: encodeKeepAlive(ka) };
         // The endpoints of a presence are signed keep-alives; the first one of a client comes in its presence.
         this.#maybeProve(peer, claim, newestBefore);
-        this.gossip.changed(claim, peer, true);
+        this.gossip.changed(claim, peer, true, true);
       }
     });
   }

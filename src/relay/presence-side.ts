@@ -1,6 +1,6 @@
 import type { Timer } from '../clock/index.js';
 import { sectorPrefix } from '../identity/index.js';
-import { addressOf, encodeKeepAlive, type KeepAlive } from '../presence/index.js';
+import { addressOf, encodeKeepAlive, type KeepAlive, type Presence } from '../presence/index.js';
 import {
   bytesEqual,
   Code,
@@ -165,10 +165,10 @@ export class PresenceSide {
 
   // --- inventory ------------------------------------------------------------------------------------------
 
-  inventory(peer: RelayPeer, payload: Uint8Array, ledger: LedgerSide): void {
+  inventory(peer: RelayPeer, payload: Uint8Array, ledger: LedgerSide | null): void {
     handleInventory(
       {
-        block: (p, number) => ledger.announced(p, number),
+        block: (p, number) => ledger?.announced(p, number),
         keepAlives: (p, items) => {
           const { clock } = this.ctx;
           const fetches: Fetch[] = [];
@@ -223,13 +223,15 @@ export class PresenceSide {
   }
 
   /** Stores a new own keep-alive, from where it is served and never expires while we run. */
-  setOwn(ka: KeepAlive, options: RelayOptions): void {
-    this.ctx.presences.setOwn({
+  setOwn(ka: KeepAlive, options: RelayOptions): Presence {
+    const own: Presence = {
       version: 1,
       wallet: this.ctx.ownWallet,
       publicKey: options.signer.publicKey,
       metadata: null,
       addresses: [addressOf(ka, options.productVersion ?? RELAY_PRODUCT_VERSION)],
-    });
+    };
+    this.ctx.presences.setOwn(own);
+    return own;
   }
 }

@@ -40,6 +40,13 @@ export class PublicEndpoint {
     return this.#ip === '' || this.port === 0 ? '' : `${this.#ip}:${this.port}`;
   }
 
+  /** Another process of this relay leads, and this is what it believes. */
+  follow(ip: string): void {
+    if (ip === this.#ip || !isIpv4(ip)) return;
+    this.#ip = ip;
+    this.onChange(this.text);
+  }
+
   /**
    * A peer reported the address it sees us at (helloData field 14, or the data of bye 600).
    * Returns true when the own address changed.

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { systemClock, type Timer } from '../clock/index.js';
 import { Counters } from '../counters/index.js';
@@ -8,16 +9,19 @@ import { FileHeaderStorage } from '../ledger/node/index.js';
 import {
   aggregateDifference,
   type LinkClose,
+  numberLinksFor,
   type SelfInfo,
   squashDifference,
   type Transport,
   type TransportListener,
 } from '../link/index.js';
-import { dialTcp, listenTcp } from '../link/node/index.js';
+import { adoptTcp, dialTcp, listenTcp } from '../link/node/index.js';
 import {
   type KeepAlive,
   KeepAliveGenerator,
   NO_POW_KNOWLEDGE,
+  type PowKnowledge,
+  type Presence,
   PresenceService,
   SlabPresenceStore,
 } from '../presence/index.js';
@@ -31,10 +35,13 @@ import {
   encodeGetRandomPresences,
 } from '../wire/index.js';
 import { Blacklist } from './blacklist.js';
+import { lastChecksums } from './cluster-ledger.js';
+import { ClusterSide } from './cluster-side.js';
 import { Connections, emptyTip } from './connections.js';
 import type { RelayContext } from './context.js';
 import { RelayControl } from './control.js';
 import { Dispatcher, type Route } from './dispatch.js';
+import { followerRoutes, tellTransaction } from './follower.js';
 import { LedgerSide } from './ledger-side.js';
 import { DEFAULT_RELAY_LIMITS } from './limits.js';
 import { guessPublicIp } from './local-addresses.js';
@@ -51,6 +58,7 @@ import { PeerStorage } from './peer-storage.js';
 import { PresenceSide } from './presence-side.js';
 import { PresenceSnapshots } from './presence-snapshots.js';
 import { PublicEndpoint } from './public-endpoint.js';
+import { generationOf, type RemoteSession } from './remote-session.js';
 import { SessionTable } from './sessions.js';
 import { SignQueue } from './sign-queue.js';
 import type { RelayStatus } from './status.js';
@@ -64,6 +72,8 @@ const cleanupMs = 2_500;
 const keepAliveCheckMs = 1_000;
 /** The peer file is written at most this often (03 §5.6). */
 const peerFileMs = 60_000;
+/** Followers are told this often what the leading process knows. */
+const stateMs = 1_000;
 /** How long a stopping relay lets byes and queued messages leave. */
 const stopGraceMs = 1_000;
 
@@ -93,11 +103,20 @@ export class Relay {
   #unclampedDifferenceSeconds = 0;
   /** The own keep-alive that was stored and sent last. */
   #announced: KeepAlive | null = null;
+  /** Network second of the newest own keep-alive, whichever process made it. */
+  #announcedSeconds = 0;
   readonly #blacklist: Blacklist;
   readonly #timers: Timer[] = [];
   #headerFile: FileHeaderStorage | null = null;
   readonly #snapshots: PresenceSnapshots | null;
   #stopping: Promise<void> | null = null;
+  readonly #store: SlabPresenceStore;
+  #port: number;
+  #router: StreamRouter | null = null;
+  /** Own presence as served and told to other processes. */
+  #own: Presence | null = null;
+  /** Taking and giving up the lead, one after the other. */
+  #leading: Promise<void> = Promise.resolve();
 
   /** Use {@link Relay.start}. */
   private constructor(options: RelayOptions, port: number, engine: VerifyEngine) {
@@ -132,11 +151,12 @@ export class Relay {
         engine,
         now: networkSeconds,
         counters: this.counters,
-        pow: () => this.#ledger?.powKnowledge() ?? NO_POW_KNOWLEDGE,
+        pow: () => this.#powKnowledge(),
       }),
       tree,
       peers: new PeerSet(),
-      sessions: new SessionTable<RelayPeer>(),
+      sessions: new SessionTable<RelayPeer | RemoteSession>(),
+      cluster: null,
       endpoint: new PublicEndpoint(options.externalIp ?? null, guessPublicIp(), port, (text) =>
         this.#endpointChanged(text),
       ),
@@ -147,11 +167,24 @@ export class Relay {
     this.#peerFile = new PeerFile(this.#ctx, this.#peerStorage, dir);
     const name = network.name === 'main' ? 'presences.bin' : 'testnet-presences.bin';
     this.#snapshots = dir === null ? null : new PresenceSnapshots(this.#ctx, store, join(dir, name));
+    this.#store = store;
+    this.#port = port;
   }
 
   /** Starts a relay and resolves when it serves. Rejects when a port is taken or a file cannot be read. */
   static async start(options: RelayOptions): Promise<Relay> {
     const engine = options.engine ?? (await openVerifier());
+    if (options.cluster !== undefined) {
+      const relay = new Relay(options, options.publicPort ?? options.cluster.port, engine);
+      relay.#port = options.cluster.port;
+      try {
+        await relay.#build(engine);
+      } catch (e) {
+        await relay.stop();
+        throw e;
+      }
+      return relay;
+    }
     // The port is part of what we sign, so the listener comes first; connections wait until all is built.
     const waiting: Parameters<Parameters<typeof listenTcp>[0]['onConnection']>[0][] = [];
     let relay: Relay | null = null;
@@ -167,6 +200,7 @@ export class Relay {
     try {
       relay = new Relay(options, options.publicPort ?? listener.port, engine);
       relay.#listener = listener;
+      relay.#port = listener.port;
       await relay.#build(engine);
     } catch (e) {
       await listener.close();
@@ -178,7 +212,19 @@ export class Relay {
   }
 
   get port(): number {
-    return this.#listener!.port;
+    return this.#port;
+  }
+
+  /** Takes a TCP connection that another process accepted. */
+  adopt(socket: Socket): void {
+    if (socket.remoteAddress === undefined) socket.destroy();
+    else this.#connections!.accept(adoptTcp(socket, this.#ctx.clock));
+  }
+
+  /** Takes a connection to the HTTP and WebSocket port that another process accepted. */
+  adoptWeb(socket: Socket): void {
+    if (this.#web === null) socket.destroy();
+    else this.#web.adopt(socket);
   }
 
   /** Takes a connection that came another way than through the listeners, e.g. within one process. */
@@ -196,21 +242,23 @@ export class Relay {
   }
 
   status(): RelayStatus {
-    const { peers, sessions, store, tree, endpoint, ownWallet } = this.#ctx;
+    const { peers, sessions, store, tree, endpoint, ownWallet, cluster } = this.#ctx;
+    const followed = this.#ledger === null ? cluster?.ledger.state : null;
     return {
       address: ownWallet,
       endpoint: endpoint.text,
       connections: peers.size,
-      sessions: sessions.sessions,
-      ledgerPeers: this.#outbound?.ledgerLinks.length ?? 0,
-      sectorPeers: this.#outbound?.sectorLinks.length ?? 0,
+      // Those of this process: the table also holds the other processes' ones.
+      sessions: sessions.sessions - sessions.remoteSessions,
+      ledgerPeers: this.#outbound?.ledgerLinks.length ?? followed?.ledgerPeers ?? 0,
+      sectorPeers: this.#outbound?.sectorLinks.length ?? followed?.sectorPeers ?? 0,
       presences: store.addresses,
       relaysKnown: tree.size,
-      height: this.#ledger?.chain.height ?? 0,
-      networkHeight: this.#ledger?.networkHeight() ?? 0,
-      headerSeconds: this.#ledger?.chain.tip?.timestamp ?? 0,
-      blockVersion: this.#ledger?.chain.tip?.version ?? 0,
-      announcedSeconds: this.#announced?.timestamp ?? 0,
+      height: this.#ledger?.chain.height ?? followed?.height ?? 0,
+      networkHeight: this.#ledger?.networkHeight() ?? followed?.networkHeight ?? 0,
+      headerSeconds: this.#ledger?.chain.tip?.timestamp ?? followed?.headerSeconds ?? 0,
+      blockVersion: this.#ledger?.chain.tip?.version ?? followed?.blockVersion ?? 0,
+      announcedSeconds: this.#announcedSeconds,
       timeDifferenceSeconds: this.#timeDifferenceSeconds,
       unclampedTimeDifferenceSeconds: this.#unclampedDifferenceSeconds,
     };
@@ -240,17 +288,27 @@ export class Relay {
       deviceId: o.deviceId ?? RELAY_DEVICE_ID,
       publicEndpoint: () => ({ ip: ctx.endpoint.ip, port: ctx.endpoint.port }),
       networkTimeMs: () => ctx.clock.nowMs() - this.#timeDifferenceSeconds * 1000,
-      tip: () => this.#ledger?.chain.tip ?? emptyTip(UNKNOWN_BLOCK_VERSION),
+      tip: () =>
+        this.#ledger?.chain.tip ??
+        (this.#ledger === null ? ctx.cluster?.ledger.tip() : null) ??
+        emptyTip(UNKNOWN_BLOCK_VERSION),
       sign: signQueue.sign,
       busy: signQueue.busy,
     };
-    const chain = await HeaderChain.open(chainStart(ctx.network.name), await this.#headerStorage());
     this.#presence = new PresenceSide(ctx, { standalone: o.standalone ?? false });
-    this.#ledger = new LedgerSide(ctx, chain, {
-      standalone: o.standalone ?? false,
-      upstreams: () => this.#ledgerPeers(),
+    this.#router = new StreamRouter({
+      counters: this.counters,
+      sessions: ctx.sessions,
+      limits: ctx.limits,
+      ownWallet: ctx.ownWallet,
+      nowMs: () => ctx.clock.nowMs(),
+      networkSeconds: ctx.networkSeconds,
+      remote: () => ctx.cluster?.messages ?? null,
     });
-    this.#dispatcher = new Dispatcher(ctx, this.#routes(this.#presence, this.#ledger));
+    if (o.cluster !== undefined) this.#joinCluster(o);
+    const leads = ctx.cluster?.leads ?? true;
+    if (leads) await this.#openLedger();
+    this.#dispatcher = new Dispatcher(ctx, this.#routes(this.#presence));
     this.#generator = new KeepAliveGenerator({
       signer: o.signer,
       network: ctx.network,
@@ -259,10 +317,16 @@ export class Relay {
       now: ctx.networkSeconds,
       hostname: ctx.endpoint.text,
     });
-    const now = ctx.networkSeconds();
-    for (const s of o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, now, 1);
-    await this.#peerFile.load();
-    await this.#snapshots?.load();
+    if (leads) {
+      const now = ctx.networkSeconds();
+      for (const s of o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, now, 1);
+      await this.#peerFile.load();
+    }
+    await ctx.cluster?.join();
+    const taken = (await ctx.cluster?.takeOver()) ?? null;
+    if (taken !== null)
+      ctx.log('info', 'presences_taken_over', { from: taken.node, addresses: taken.addresses });
+    else await this.#snapshots?.load();
     this.#connections = new Connections(
       ctx,
       {
@@ -292,21 +356,140 @@ export class Relay {
     });
     this.#web = await WebSide.start(ctx, o, this.port, (t) => this.#connections!.accept(t));
     this.#startTimers();
+    if (leads) await this.#startLeading();
+    ctx.log('info', 'relay_started', { endpoint: ctx.endpoint.text, port: this.port, wsPort: this.wsPort });
+  }
+
+  // --- leading ---------------------------------------------------------------------------------------------
+
+  /** The header chain and what faces the ledger: of one process alone. */
+  async #openLedger(): Promise<void> {
+    const chain = await HeaderChain.open(chainStart(this.#ctx.network.name), await this.#headerStorage());
+    this.#ledger = new LedgerSide(this.#ctx, chain, {
+      standalone: this.#o.standalone ?? false,
+      upstreams: () => this.#ledgerPeers(),
+      onHeader: () => this.#tellState(),
+    });
+  }
+
+  async #startLeading(): Promise<void> {
+    const o = this.#o;
+    this.#ledger!.start();
+    this.#snapshots?.start();
     // Before the first dial: ledger nodes ask for it in the same breath as they answer our hello (09 §2).
     await this.#announceSelf(true);
-    if (o.standalone !== true) {
-      this.#outbound = new OutboundSides(ctx, {
-        connections: this.#connections,
-        blacklist: this.#blacklist,
-        peerStorage: this.#peerStorage,
-        sectorPeers: this.#presence.sectorPeers,
-        port: this.port,
-        ledgerConnections: o.ledgerConnections ?? 6,
-        sectorConnections: o.sectorConnections ?? 24,
-      });
-      this.#outbound.start();
-    }
-    ctx.log('info', 'relay_started', { endpoint: ctx.endpoint.text, port: this.port, wsPort: this.wsPort });
+    if (o.standalone === true) return;
+    this.#outbound = new OutboundSides(this.#ctx, {
+      connections: this.#connections!,
+      blacklist: this.#blacklist,
+      peerStorage: this.#peerStorage,
+      sectorPeers: this.#presence!.sectorPeers,
+      port: this.port,
+      ledgerConnections: o.ledgerConnections ?? 6,
+      sectorConnections: o.sectorConnections ?? 24,
+    });
+    this.#outbound.start();
+  }
+
+  /** Another process leads from now on, or this one does. */
+  setLeader(name: string | null): Promise<void> {
+    const { cluster, log } = this.#ctx;
+    if (cluster === null) throw new TypeError('this relay is one process');
+    cluster.leader = name;
+    this.#leading = this.#leading
+      .then(() => this.#follow())
+      .catch((e: unknown) => log('error', 'lead_failed', { error: String(e) }));
+    return this.#leading;
+  }
+
+  async #follow(): Promise<void> {
+    const { cluster, networkSeconds } = this.#ctx;
+    if (this.#stopping !== null || cluster === null) return;
+    if (cluster.leads && this.#ledger === null) {
+      await this.#openLedger();
+      this.#dispatcher = new Dispatcher(this.#ctx, this.#routes(this.#presence!));
+      for (const s of this.#o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, networkSeconds(), 1);
+      await this.#peerFile.load();
+      await this.#startLeading();
+    } else if (!cluster.leads && this.#ledger !== null) await this.#yield();
+  }
+
+  /** Gives up what one process alone may hold: files, and the connections to ledger nodes and sector relays. */
+  async #yield(): Promise<void> {
+    const ledger = this.#ledger;
+    this.#outbound?.stop();
+    this.#outbound = null;
+    this.#ledger = null;
+    this.#dispatcher = new Dispatcher(this.#ctx, this.#routes(this.#presence!));
+    ledger?.stop();
+    await this.#saveLed(ledger);
+  }
+
+  /** What the leader keeps on disk. */
+  async #saveLed(ledger: LedgerSide | null): Promise<void> {
+    await this.#peerFile.save();
+    await this.#snapshots?.stop();
+    await ledger?.chain.settled().catch((e: unknown) => {
+      this.#ctx.log('error', 'headers_not_saved', { error: String(e) });
+    });
+    await this.#headerFile?.close();
+    this.#headerFile = null;
+  }
+
+  #joinCluster(o: RelayOptions): void {
+    const ctx = this.#ctx;
+    numberLinksFor(generationOf(o.cluster!.bus.self));
+    ctx.cluster = new ClusterSide(ctx, o.cluster!, this.#store, {
+      deliver: (receivers, payload) => this.#router!.deliver(receivers, payload),
+      ask: (peer, code, payload) => this.#ledger?.ask(peer, code, payload),
+      gone: (id) => this.#ledger?.askerGone(id),
+      transaction: (payload) => tellTransaction(ctx, payload),
+      changed: (claim, fromClient) => this.#presence!.gossip.accepted(claim, fromClient),
+      own: (presence, claim) => {
+        this.#own = presence;
+        this.#announcedSeconds = claim.timestamp;
+        ctx.presences.setOwn(presence);
+        if (this.#connections !== null) this.#presence!.gossip.own(claim);
+      },
+      state: (s) => {
+        this.#timeDifferenceSeconds = s.timeDifferenceSeconds;
+        this.#unclampedDifferenceSeconds = s.unclampedSeconds;
+        ctx.endpoint.follow(s.endpointIp);
+      },
+      joined: (node) => {
+        if (this.#ledger === null) return;
+        this.#tellState(node);
+        if (this.#own !== null) ctx.cluster?.tellOwn(this.#own, node);
+      },
+    });
+  }
+
+  /** Leader: what the others need to know, to all or to a newcomer. */
+  #tellState(to?: string): void {
+    const { cluster, endpoint } = this.#ctx;
+    const ledger = this.#ledger;
+    if (cluster === null || ledger === null) return;
+    const { chain } = ledger;
+    cluster.ledger.tellState(
+      {
+        height: chain.height,
+        checksum: Buffer.from(chain.tip?.checksum ?? new Uint8Array(0)).toString('hex'),
+        blockVersion: chain.tip?.version ?? 0,
+        headerSeconds: chain.tip?.timestamp ?? 0,
+        networkHeight: ledger.networkHeight(),
+        timeDifferenceSeconds: this.#timeDifferenceSeconds,
+        unclampedSeconds: this.#unclampedDifferenceSeconds,
+        endpointIp: endpoint.ip,
+        ledgerPeers: this.#outbound?.ledgerLinks.length ?? 0,
+        sectorPeers: this.#outbound?.sectorLinks.length ?? 0,
+      },
+      lastChecksums(chain),
+      to,
+    );
+  }
+
+  #powKnowledge(): PowKnowledge {
+    return this.#ledger?.powKnowledge() ?? this.#ctx.cluster?.ledger.powKnowledge() ?? NO_POW_KNOWLEDGE;
   }
 
   async #headerStorage(): Promise<HeaderStorage> {
@@ -318,19 +501,14 @@ export class Relay {
     return this.#headerFile;
   }
 
-  #routes(presence: PresenceSide, ledger: LedgerSide): ReadonlyMap<number, Route> {
-    const router = new StreamRouter({
-      counters: this.counters,
-      sessions: this.#ctx.sessions,
-      limits: this.#ctx.limits,
-      ownWallet: this.#ctx.ownWallet,
-      nowMs: () => this.#ctx.clock.nowMs(),
-      networkSeconds: this.#ctx.networkSeconds,
-    });
+  #routes(presence: PresenceSide): ReadonlyMap<number, Route> {
+    const ledger = this.#ledger;
+    const inventory: Route['handle'] = (p, b) => presence.inventory(p, b, ledger);
+    const { cluster } = this.#ctx;
     return new Map<number, Route>([
-      [Code.s2data, { from: 'anyone', cost: 0, handle: (p, b) => router.route(p, b) }],
+      [Code.s2data, { from: 'anyone', cost: 0, handle: (p, b) => this.#router!.route(p, b) }],
       ...presence.routes(),
-      ...ledger.routes((p, b) => presence.inventory(p, b, ledger)),
+      ...(ledger?.routes(inventory) ?? followerRoutes(cluster!, inventory)),
     ]);
   }
 
@@ -348,7 +526,8 @@ export class Relay {
     if (peer.isInbound) {
       const proof = verified === 'proven' ? 'key' : verified;
       sessions.add(peer, proof);
-    } else if (reportedEndpoint !== null)
+    } else this.#ctx.cluster?.sessions.dialled(peer, true);
+    if (!peer.isInbound && reportedEndpoint !== null)
       this.#ctx.endpoint.vote(peer.sourceAddress, reportedEndpoint.split(':')[0] ?? '');
     log('debug', 'peer_opened', {
       peer: peer.sourceAddress,
@@ -391,12 +570,14 @@ export class Relay {
     if (network === null) return;
     this.#timeDifferenceSeconds = network.seconds;
     this.#unclampedDifferenceSeconds = network.unclampedSeconds;
+    this.#tellState();
   }
 
   #closed(peer: RelayPeer, close: LinkClose): void {
     const { peers, sessions, log } = this.#ctx;
     peers.remove(peer);
     if (peer.isInbound) sessions.remove(peer);
+    else this.#ctx.cluster?.sessions.dialled(peer, false);
     this.#presence?.peerClosed(peer);
     this.#ledger?.peerClosed(peer);
     if (peer.role === 'ledger' && this.#ledgerPeers().length === 0) this.#peerStorage.reset();
@@ -416,11 +597,15 @@ export class Relay {
     const generator = this.#generator;
     // While draining it is left to lapse, so that nobody is sent here any more (11 §12.4).
     if (generator === null || this.#connections?.draining === true) return;
+    // Of several processes one makes it; the others are told.
+    if (this.#ctx.cluster?.leads === false) return;
     const ka = await generator.next(force);
     if (ka === null || this.#stopping !== null) return;
     if (ka !== this.#announced) {
       this.#announced = ka;
-      this.#presence!.setOwn(ka, this.#o);
+      this.#announcedSeconds = ka.timestamp;
+      this.#own = this.#presence!.setOwn(ka, this.#o);
+      this.#ctx.cluster?.tellOwn(this.#own);
       this.#presence!.gossip.own(this.#presence!.claimOf(ka));
     } else if (to?.isOpen === true) to.send(Code.keepAlivePresence, this.#presence!.claimOf(ka).bytes);
   }
@@ -432,11 +617,12 @@ export class Relay {
     this.#timers.push(
       clock.every(cleanupMs, () => void presences.expire()),
       clock.every(keepAliveCheckMs, () => void this.#announceSelf(false)),
-      clock.every(peerFileMs, () => void this.#peerFile.save()),
+      clock.every(peerFileMs, () => {
+        if (this.#ledger !== null) void this.#peerFile.save();
+      }),
+      clock.every(stateMs, () => this.#tellState()),
     );
     this.#presence!.start();
-    this.#ledger!.start();
-    this.#snapshots?.start();
   }
 
   /** Adds a ledger node to the candidates, e.g. an operator's `/connect`. */
@@ -467,12 +653,7 @@ export class Relay {
     while (this.#ctx.peers.size > 0 && Date.now() < until) await new Promise((r) => setTimeout(r, 10));
     this.#connections?.destroyAll();
     await this.#web?.stop();
-    await this.#peerFile.save();
-    await this.#snapshots?.stop();
-    await this.#ledger?.chain.settled().catch((e: unknown) => {
-      this.#ctx.log('error', 'headers_not_saved', { error: String(e) });
-    });
-    await this.#headerFile?.close();
+    if (this.#ledger !== null) await this.#saveLed(this.#ledger);
     if (!this.#engineGiven) await (await this.#engine).close();
   }
 }

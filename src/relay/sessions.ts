@@ -15,6 +15,10 @@ export interface SessionPeer {
   readonly id: number;
   /** Source address as seen by this relay, without the port. */
   readonly sourceAddress: string;
+  /** When it opened; decides the order of arrival between connections of different processes. */
+  readonly openedMs?: number;
+  /** Number of its process; absent for a connection of this one. */
+  readonly process?: number;
   /** `verified`: how its hello was found, before anything else it delivered. */
   readonly info: {
     /** Raw address of the wallet it claims. */
@@ -37,6 +41,13 @@ interface Wallet<P> {
 }
 
 const NOBODY: readonly never[] = [];
+
+/** Told of every change of the table. */
+export interface SessionObserver<P> {
+  added(peer: P, proof: Proof): void;
+  proved(peer: P, proof: 'signature' | 'key'): void;
+  removed(peer: P): void;
+}
 
 /** Connections of one device from one source address; a peer without device id is a device of its own. */
 function sameDevice(a: SessionPeer, b: SessionPeer): boolean {
@@ -64,6 +75,10 @@ export class SessionTable<P extends SessionPeer> {
   readonly #wallets = new AddressTable<Wallet<P>>();
   #sessions = 0;
   #receiving = 0;
+  /** Of {@link SessionTable.sessions} those of other processes. */
+  #remote = 0;
+  #observer: SessionObserver<P> | null = null;
+  #process = 0;
 
   /** Connections that receive messages. */
   get sessions(): number {
@@ -80,6 +95,24 @@ export class SessionTable<P extends SessionPeer> {
     return this.#wallets.get(address, at, length)?.receivers ?? NOBODY;
   }
 
+  /** Receiving connections of other processes, counted in {@link SessionTable.sessions} too. */
+  get remoteSessions(): number {
+    return this.#remote;
+  }
+
+  /** One observer, told after each change; `process` is this process's number among several. */
+  observe(observer: SessionObserver<P>, process: number): void {
+    this.#observer = observer;
+    this.#process = process;
+  }
+
+  /** Whether `a` arrived after `b`, the same in every process; within one, whoever comes later did. */
+  #isLater(a: P, b: P): boolean {
+    if (a.process === b.process) return true;
+    const [at, bt] = [a.openedMs ?? 0, b.openedMs ?? 0];
+    return at === bt ? (a.process ?? this.#process) > (b.process ?? this.#process) : at > bt;
+  }
+
   add(peer: P, proof: Proof): void {
     const { address } = peer.info;
     let wallet = this.#wallets.get(address);
@@ -87,8 +120,12 @@ export class SessionTable<P extends SessionPeer> {
       wallet = { claims: [], receivers: NOBODY };
       this.#wallets.set(address, wallet);
     }
-    wallet.claims.push({ peer, proof });
+    let at = wallet.claims.length;
+    while (at > 0 && !this.#isLater(peer, wallet.claims[at - 1]!.peer)) at--;
+    if (at === wallet.claims.length) wallet.claims.push({ peer, proof });
+    else wallet.claims.splice(at, 0, { peer, proof });
     this.#recompute(wallet);
+    this.#observer?.added(peer, proof);
   }
 
   /** Raises the proof of a connection; a weaker one than it has changes nothing. */
@@ -98,6 +135,7 @@ export class SessionTable<P extends SessionPeer> {
     if (wallet === undefined || e === undefined || e.proof === 'key' || e.proof === proof) return;
     e.proof = proof;
     this.#recompute(wallet);
+    this.#observer?.proved(peer, proof);
   }
 
   proofOf(peer: P): Proof | null {
@@ -112,14 +150,22 @@ export class SessionTable<P extends SessionPeer> {
     wallet.claims.splice(i, 1);
     if (wallet.claims.length === 0) this.#wallets.delete(peer.info.address);
     this.#recompute(wallet);
+    this.#observer?.removed(peer);
   }
 
   #recompute(wallet: Wallet<P>): void {
     const receivers = receiversOf(wallet.claims);
     this.#sessions += receivers.length - wallet.receivers.length;
+    this.#remote += remoteOf(receivers) - remoteOf(wallet.receivers);
     this.#receiving += Math.sign(receivers.length) - Math.sign(wallet.receivers.length);
     wallet.receivers = receivers;
   }
+}
+
+function remoteOf(peers: readonly SessionPeer[]): number {
+  let n = 0;
+  for (const p of peers) if (p.process !== undefined) n++;
+  return n;
 }
 
 /** `claims` in order of arrival: among connections with replayable proofs the first source address counts. */

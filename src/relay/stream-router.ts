@@ -1,8 +1,10 @@
 import type { Counter, Counters, Histogram } from '../counters/index.js';
 import { EnvelopeScan, encodeRelayError, StreamMessageType } from '../messages/index.js';
-import { bytesEqualAt, Code, DecodeError } from '../wire/index.js';
+import { bytesEqualAt, Code, DecodeError, encodeFrame } from '../wire/index.js';
+import type { ClusterMessages } from './cluster-messages.js';
 import type { RelayLimits } from './limits.js';
 import type { RelayPeer } from './peer.js';
+import { RemoteSession } from './remote-session.js';
 import type { SessionTable } from './sessions.js';
 
 /** Label values of message types; a peer may name any byte. */
@@ -21,7 +23,9 @@ type Result = 'forwarded' | 'recipient_offline' | 'refused';
 
 export interface StreamRouterOptions {
   readonly counters: Counters;
-  readonly sessions: SessionTable<RelayPeer>;
+  readonly sessions: SessionTable<RelayPeer | RemoteSession>;
+  /** Other processes of this relay; null when it is one alone. */
+  remote?(): ClusterMessages | null;
   readonly limits: RelayLimits;
   /** This relay's own wallet: messages to it are undeliverable (07 §9.1 rule 6). */
   readonly ownWallet: Uint8Array;
@@ -141,13 +145,45 @@ export class StreamRouter {
     // The same bytes for all receivers; nothing is framed or summed again.
     const frame = from.link.receivedFrame(Code.s2data, payload);
     let taken = 0;
-    for (const r of receivers) if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
+    let remote = 0;
+    for (const r of receivers)
+      if (r instanceof RemoteSession) remote++;
+      else if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
+    // What becomes of it there is counted there.
+    if (remote > 0 && this.#pass(from, receivers, payload, taken > 0) && taken === 0) return true;
     if (taken === 0) {
       this.#undelivered(from, type, payload, 'receiver_queue_full');
       return false;
     }
     this.#result(type, 'forwarded', payload.length, taken);
     return true;
+  }
+
+  #pass(
+    from: RelayPeer,
+    receivers: readonly (RelayPeer | RemoteSession)[],
+    payload: Uint8Array,
+    silent: boolean,
+  ): boolean {
+    const there = receivers.filter((r) => r instanceof RemoteSession);
+    return (this.options.remote?.()?.pass(from, there, payload, silent) ?? 0) > 0;
+  }
+
+  /** Hands a message that came to another process to sessions of this one; how many took it. */
+  deliver(receivers: readonly RelayPeer[], payload: Uint8Array): number {
+    const frame = encodeFrame(Code.s2data, payload);
+    let taken = 0;
+    for (const r of receivers) if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
+    const { type } = this.#envelope.of(payload);
+    if (taken > 0) this.#result(type, 'forwarded', payload.length, taken);
+    else if (receivers.length === 0) {
+      this.#drop('not_connected');
+      this.#result(type, 'recipient_offline', payload.length);
+    } else {
+      this.#drop('receiver_queue_full');
+      this.#result(type, 'refused', payload.length);
+    }
+    return taken;
   }
 
   /** Counts a message that nobody took, and tells its sender. `#envelope` still describes it. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { ixianPath, type RelayInfo, type Transport, type TransportListener } from '../link/index.js';
 import { addIxianRoutes, createHttpServer, type HttpServer } from '../link/node/index.js';
 import type { RelayContext } from './context.js';
@@ -8,11 +9,16 @@ export class WebSide {
   private constructor(
     /** Further routes are added by who runs the relay, before clients come. */
     readonly server: HttpServer,
-    private readonly listener: TransportListener,
+    private readonly listener: Pick<TransportListener, 'port'>,
   ) {}
 
   get port(): number {
     return this.listener.port;
+  }
+
+  /** A connection that another process accepted. */
+  adopt(socket: Socket): void {
+    this.server.adopt?.(socket);
   }
 
   /** Starts it, or returns null when it is switched off. */
@@ -25,7 +31,8 @@ export class WebSide {
     if (options.wsPort === null) return null;
     const tls = options.wsTls ?? null;
     const server = await createHttpServer({
-      prefer: options.httpEngine ?? 'auto',
+      // uWebSockets.js cannot take over a connection that another process accepted.
+      prefer: options.cluster === undefined ? (options.httpEngine ?? 'auto') : 'node',
       tls,
       trustedProxies: options.trustedProxies ?? [],
       warn: (text) => ctx.log('warn', 'http_engine', { text }),
@@ -44,7 +51,10 @@ export class WebSide {
             version: options.productVersion ?? RELAY_PRODUCT_VERSION,
           };
     addIxianRoutes(server, { info, onConnection: (transport) => accept(transport) });
-    const listener = await server.listen({ host: options.host ?? '0.0.0.0', port });
+    const listener =
+      options.cluster === undefined
+        ? await server.listen({ host: options.host ?? '0.0.0.0', port })
+        : { port: options.cluster.wsPort ?? 0 };
     port = listener.port;
     return new WebSide(server, listener);
   }

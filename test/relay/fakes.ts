@@ -130,6 +130,7 @@ export async function relayStage(
     }),
     tree,
     peers: new PeerSet(),
+    cluster: null,
     sessions: new SessionTable<RelayPeer>(),
     endpoint: new PublicEndpoint('127.0.0.1', '', 1),
     networkSeconds,

@@ -7,6 +7,7 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, systemClock, type Timer } from '../../clock/index.js';
@@ -194,6 +195,11 @@ export class NodeHttpServer implements HttpServer {
         return Promise.resolve();
       },
     };
+  }
+
+  adopt(socket: Socket): void {
+    this.#server.emit('connection', socket);
+    socket.resume();
   }
 
   async close(): Promise<void> {

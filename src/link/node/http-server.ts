@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Clock } from '../../clock/index.js';
 import type { Transport, TransportListener } from '../transport.js';
 import type { ForwardedHeader } from './client-address.js';
@@ -76,6 +77,8 @@ export interface HttpServer {
   /** `path` is exact, or a prefix when it ends in `/*`. The longest match wins. */
   route(method: HttpMethod, path: string, handler: HttpHandler, options?: RouteOptions): void;
   websocket(path: string, route: WebSocketRoute): void;
+  /** Serves a connection that was accepted elsewhere; only where the engine can. */
+  adopt?(socket: Socket): void;
   /** Binds exclusively: a port in use is an error, never shared. */
   listen(options: { host: string; port: number }): Promise<TransportListener>;
   /** Stops accepting and ends every connection. */

@@ -4,5 +4,12 @@ export * from './http-server.js';
 export { addIxianRoutes, type IxianRoutes } from './ixian-routes.js';
 export * from './probe.js';
 export { httpBodyBytesMax, plainAnswer } from './router.js';
-export { DialError, type DialTcpOptions, dialTcp, type ListenTcpOptions, listenTcp } from './tcp.js';
+export {
+  adoptTcp,
+  DialError,
+  type DialTcpOptions,
+  dialTcp,
+  type ListenTcpOptions,
+  listenTcp,
+} from './tcp.js';
 export { dialNodeWs } from './ws-client.js';

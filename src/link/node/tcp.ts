@@ -267,6 +267,12 @@ export function listenTcp(options: ListenTcpOptions): Promise<TransportListener>
   });
 }
 
+/** A connection that was accepted elsewhere as a transport, silent until it is started. */
+export function adoptTcp(socket: Socket, clock: Clock = systemClock): Transport {
+  socket.pause();
+  return new TcpTransport(socket, clock);
+}
+
 export interface DialTcpOptions {
   readonly host: string;
   readonly port: number;

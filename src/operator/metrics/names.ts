@@ -85,6 +85,13 @@ export const METRICS: readonly MetricSpec[] = [
   ]),
   m('gauge', 'ixian_workers', 'Worker processes'),
   m('counter', 'ixian_worker_restarts_total', 'Worker processes replaced because they had ended', ['reason']),
+  m('counter', 'ixian_cluster_messages_total', 'Stream messages between the processes of this relay', [
+    'result',
+  ]),
+  m('counter', 'ixian_cluster_presences_total', 'Presences between the processes of this relay', ['result']),
+  m('counter', 'ixian_cluster_questions_total', 'Questions to the ledger through the leading process', [
+    'result',
+  ]),
   m('counter', 'ixian_relay_received_total', 'Stream messages received'),
   m('counter', 'ixian_relay_dropped_total', 'Stream messages not handed on', ['reason']),
   m('counter', 'ixian_frames_dropped_total', 'Protocol messages not handled', ['reason']),

@@ -1,12 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import {
   builtInScenarios,
+  calibrate,
+  htmlReport,
   LoadError,
   loadScenario,
   parseTarget,
   processesMax,
+  type RunOptions,
   runLoad,
   type Scenario,
+  withCalibration,
 } from '../load/index.js';
 import { type FlagSpec, type ParsedArgs, parseArgs, parseWhole, renderHelp } from './args.js';
 import { CliError, Exit, usageError } from './exit.js';
@@ -29,6 +33,9 @@ const FLAGS: readonly FlagSpec[] = [
   { name: 'spin', help: 'take a whole core per process and send within microseconds' },
   { name: 'seed', value: 'TEXT', help: 'what all keys are made from (default 1)' },
   { name: 'pid', value: 'PID', help: 'process of the target, to measure its processor time and memory' },
+  { name: 'calibrate', help: 'run the same load against a bare sink too, to show what the generator can do' },
+  { name: 'sinkCpu', value: 'N', help: 'processor core of that sink, best the one the target has (Linux)' },
+  { name: 'html', value: 'FILE', help: 'write a report with charts, one file that needs nothing else' },
   { name: 'json', value: 'FILE', help: 'write the whole result as JSON; - for standard output' },
   { name: 'list', help: 'list the scenarios that come with Starling' },
 ];
@@ -121,7 +128,7 @@ async function test(scenario: Scenario, a: ParsedArgs, o: Output): Promise<numbe
   process.on('SIGINT', interrupt);
   try {
     progress.note(`${scenario.name}: keys from seed ${a.get('seed') ?? '1'}, for tests only`);
-    const result = await runLoad(scenario, target, {
+    const options: RunOptions = {
       processes: whole(a, 'processes', 1, processesMax) ?? 1,
       cpus: coresOf(a),
       pacing: a.has('spin') ? 'spin' : 'timer',
@@ -129,8 +136,19 @@ async function test(scenario: Scenario, a: ParsedArgs, o: Output): Promise<numbe
       targetPid: whole(a, 'pid', 1, 2 ** 31) ?? null,
       signal: abort.signal,
       onSecond: progress.second,
-    });
+    };
+    const sinkCpu = whole(a, 'sinkCpu', 0, 4095);
+    let result = await runLoad(scenario, target, options);
+    if (a.has('calibrate') && !abort.signal.aborted) {
+      progress.note('the same against a bare sink');
+      result = withCalibration(
+        result,
+        await calibrate(scenario, target, options, sinkCpu === undefined ? null : String(sinkCpu)),
+      );
+    }
     progress.done();
+    const html = a.get('html');
+    if (html !== undefined) await writeFile(html, htmlReport(result));
     const json = a.get('json');
     if (json === '-') o.out(`${JSON.stringify(result, null, 1)}\n`);
     else {

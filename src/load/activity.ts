@@ -16,8 +16,6 @@ export interface ActivityContext {
   readonly share: number;
   readonly processIndex: number;
   readonly processes: number;
-  /** First number that no client of any group has as its identity. */
-  readonly firstFreeIdentity: number;
   /** Repeatable random numbers, 0 ≤ x < 1. */
   readonly random: () => number;
   /** Begins a client's connection again, within the group's connect limits. */

@@ -9,7 +9,7 @@ import { MessageReader } from './message.js';
 import { Metrics } from './metrics.js';
 import { Pacer } from './pacer.js';
 import type { GeneratorPlan, GeneratorResult, SecondSample } from './plan.js';
-import { unitOf } from './scenario.js';
+import { walletsOf } from './scenario.js';
 
 /** What the owner of a generator is told. */
 export interface GeneratorEvents {
@@ -72,13 +72,12 @@ export class Generator {
       line: plan.line,
     };
     const { groups } = plan.scenario;
-    const setting: Omit<GroupSetting, 'firstIdentity'> = {
+    const setting: Omit<GroupSetting, 'firstIdentity' | 'firstWallet'> = {
       plan,
       terms,
       metrics: this.#metrics,
       pacer: this.#pacer,
       identities: new Identities(plan.seed),
-      firstFreeIdentity: groups.reduce((n, g) => n + g.clients, 0),
       onHelloData: (client, payload) => this.#checkServer(client, payload),
       onStray: (code, bytes, at, length, crc) => {
         // One of ours on a connection where no flow of it ends: the relay gave it to the wrong one.
@@ -88,9 +87,11 @@ export class Generator {
       },
     };
     let firstIdentity = 0;
+    let firstWallet = groups.reduce((n, g) => n + g.clients, 0);
     groups.forEach((g, i) => {
-      if (g.clients / unitOf(g) >= 1) this.#groups.push(new GroupRunner(g, i, { ...setting, firstIdentity }));
+      this.#groups.push(new GroupRunner(g, i, { ...setting, firstIdentity, firstWallet }));
       firstIdentity += g.clients;
+      firstWallet += g.activities.reduce((n, a) => n + walletsOf(a), 0);
     });
   }
 
@@ -121,7 +122,7 @@ export class Generator {
 
   async #prepare(): Promise<void> {
     try {
-      for (const g of this.#groups) await g.prepare();
+      await Promise.all(this.#groups.map((g) => g.prepare()));
     } catch (e) {
       this.events.onError(e as Error);
       return;

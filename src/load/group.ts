@@ -1,5 +1,9 @@
+import { Churn, Stall, Storm } from './activities/churn.js';
+import { Garbage } from './activities/garbage.js';
+import { KeepAlives } from './activities/keep-alives.js';
+import { Lookups } from './activities/lookups.js';
 import { Messages } from './activities/messages.js';
-import type { RunningActivity } from './activity.js';
+import type { ActivityContext, RunningActivity } from './activity.js';
 import { type ClientHandlers, type ClientTerms, LoadClient } from './client.js';
 import { Connector } from './connector.js';
 import type { Identities } from './keys/identities.js';
@@ -7,7 +11,7 @@ import type { Metrics } from './metrics.js';
 import type { Pacer } from './pacer.js';
 import type { GeneratorPlan } from './plan.js';
 import { createRandom } from './random.js';
-import { type Activity, type Group, unitOf } from './scenario.js';
+import { type Activity, type Group, unitOf, walletsOf } from './scenario.js';
 import { isLoopback } from './target.js';
 
 /** All clients get their pings within this time, a slice of them in every look. */
@@ -22,7 +26,8 @@ export interface GroupSetting {
   readonly identities: Identities;
   /** Number of the group's first client among all of the test. */
   readonly firstIdentity: number;
-  readonly firstFreeIdentity: number;
+  /** Number of the identity of the group's first wallet without a connection. */
+  readonly firstWallet: number;
   /** Told of every completed handshake, for the check of the relay's signature. */
   onHelloData(client: LoadClient, payload: Uint8Array): void;
   /** A frame that no activity took. */
@@ -37,6 +42,10 @@ export class GroupRunner {
   readonly clients: LoadClient[] = [];
   readonly activities: RunningActivity[];
   readonly #connector: Connector;
+  /** Clients of the whole group that are this process's, from … to − 1. */
+  readonly #part: { readonly from: number; readonly to: number };
+  /** When clients lost their connections and have not come back since. */
+  readonly #lostMs = new Map<LoadClient, number>();
   #open = 0;
   #liveAt = 0;
   #liveMs = 0;
@@ -53,6 +62,7 @@ export class GroupRunner {
     const units = group.clients / unit;
     const from = Math.floor((units * processIndex) / processes) * unit;
     const to = Math.floor((units * (processIndex + 1)) / processes) * unit;
+    this.#part = { from, to };
     const share = (to - from) / group.clients;
     const random = createRandom(plan.run ^ (index * 0x9e3779b1) ^ (processIndex * 0x85ebca6b));
     const handlers = this.#handlers();
@@ -89,20 +99,46 @@ export class GroupRunner {
       share,
       processIndex,
       processes,
-      firstFreeIdentity: setting.firstFreeIdentity,
       random,
       reconnect: (client: LoadClient) => this.#connector.add(client),
     };
-    this.activities = share === 0 ? [] : group.activities.map((a, i) => this.#activity(a, i, context));
+    let firstWallet = setting.firstWallet;
+    this.activities = group.activities.flatMap((a, i) => {
+      const first = firstWallet;
+      firstWallet += walletsOf(a);
+      // Hostile connections are shared by all processes, everything else goes with the clients.
+      return share === 0 && a.do !== 'garbage' ? [] : [this.#activity(a, i, context, first)];
+    });
   }
 
-  #activity(a: Activity, i: number, context: ConstructorParameters<typeof Messages>[1]): RunningActivity {
+  #activity(a: Activity, i: number, context: ActivityContext, firstWallet: number): RunningActivity {
     const { processIndex } = this.setting.plan;
-    const slot = (processIndex * 32 + this.index) * 16 + i;
     switch (a.do) {
-      case 'messages':
+      case 'messages': {
+        const slot = (processIndex * 32 + this.index) * 16 + i;
         return new Messages(a, context, (slot * flowsPerActivity) % 2 ** 32);
+      }
+      case 'keepAlives':
+        return new KeepAlives(a, context, ...this.#walletsHere(a.wallets, firstWallet));
+      case 'lookups':
+        return new Lookups(a, context, ...this.#walletsHere(a.wallets, firstWallet));
+      case 'churn':
+        return new Churn(a, context);
+      case 'storm':
+        return new Storm(a, context);
+      case 'stall':
+        return new Stall(a, context);
+      case 'garbage':
+        return new Garbage(a, context);
     }
+  }
+
+  /** This process's part of an activity's wallets: number of the first and how many. */
+  #walletsHere(wallets: number, first: number): [number, number] {
+    const { from, to } = this.#part;
+    const { clients } = this.group;
+    const [a, b] = [from, to].map((x) => Math.floor((wallets * x) / clients)) as [number, number];
+    return [first + a, b - a];
   }
 
   /** Clients are spread over loopback addresses, so that ports and per-address limits suffice. */
@@ -121,6 +157,11 @@ export class GroupRunner {
         const now = performance.now();
         this.setting.pacer.worked = true;
         this.#connector.opened(client, now);
+        const lostMs = this.#lostMs.get(client);
+        if (lostMs !== undefined) {
+          this.#lostMs.delete(client);
+          this.setting.metrics.latency('comeback', true).record(lostMs, now);
+        }
         this.setting.onHelloData(client, helloData);
         for (const a of this.activities) a.onOpen?.(client, now);
       },
@@ -141,9 +182,11 @@ export class GroupRunner {
         const wanted = this.#ended || this.activities.some((a) => a.owns?.(client) === true);
         if (opened) {
           this.#open--;
-          if (!wanted) this.setting.metrics.add(`connections.lost.${reason}`);
           for (const a of this.activities) a.onClose?.(client, now);
-          if (!wanted && this.group.reconnect) this.#connector.add(client);
+          if (wanted) return;
+          this.setting.metrics.add(`connections.lost.${reason}`);
+          this.#lostMs.set(client, now);
+          if (this.group.reconnect) this.#connector.add(client);
         } else if (!this.#ended) this.#connector.failed(client, reason, now);
       },
     };

@@ -2,8 +2,10 @@
  * The load generator: many identities cheaply, scenarios, an open loop with latency from the intended send time, and
  * proof that the generator is not the limit. `starling load` shows it on a terminal, `bench/` builds on it.
  */
+export { calibrate, withCalibration } from './calibrate.js';
 export { LoadError, type LoadErrorKind } from './errors.js';
 export { HdrHistogram, type HistogramData, type HistogramSummary } from './histogram.js';
+export { htmlReport } from './html/report.js';
 export { Identities, type Identity } from './keys/identities.js';
 export { messageBytesMax, messageBytesMin } from './message.js';
 export type {

@@ -36,7 +36,75 @@ export interface MessagesActivity {
   readonly bytes: number;
 }
 
-export type Activity = MessagesActivity;
+/** Keep-alives of wallets that have no connection of their own, as one relay gets them from others. */
+export interface KeepAlivesActivity {
+  readonly do: 'keepAlives';
+  /** Wallets of the whole group; their presences are brought to the relay first. */
+  readonly wallets: number;
+  /** Keep-alives a second of the whole group, open loop. */
+  readonly perSecond: number;
+  /** Presences a second while they are brought. */
+  readonly fillPerSecond: number;
+  /** Of the keep-alives, those that are watched until the relay answers with them, a second. */
+  readonly watchPerSecond: number;
+  /** Place that the claims name; empty for the target itself. */
+  readonly hostname: string;
+}
+
+/** Questions to the relay. */
+export interface LookupsActivity {
+  readonly do: 'lookups';
+  /** `presence` of one of `wallets` (brought to the relay first), or the relays of one's `sector`. */
+  readonly what: 'presence' | 'sector';
+  readonly wallets: number;
+  /** Questions a second of the whole group, open loop; `max`: always `open` of them on every connection. */
+  readonly perSecond: number | 'max';
+  readonly open: number;
+  readonly fillPerSecond: number;
+}
+
+/** Clients that leave and come back. */
+export interface ChurnActivity {
+  readonly do: 'churn';
+  /** Departures a second of the whole group; `max`: everybody leaves as soon as the handshake is complete. */
+  readonly perSecond: number | 'max';
+  /** With a bye, without a word, or one after the other. */
+  readonly how: 'bye' | 'cut' | 'mixed';
+}
+
+/** All connections of the group are cut at once. */
+export interface StormActivity {
+  readonly do: 'storm';
+  /** Seconds after the load begins. */
+  readonly atSeconds: number;
+}
+
+/** Receivers (every second client) that stop reading again and again. */
+export interface StallActivity {
+  readonly do: 'stall';
+  /** Part of the receivers that does, 0…1. */
+  readonly share: number;
+  readonly stallSeconds: number;
+  /** From the beginning of one stall to that of the next. */
+  readonly everySeconds: number;
+}
+
+/** Hostile connections beside the group's clients. */
+export interface GarbageActivity {
+  readonly do: 'garbage';
+  readonly connections: number;
+  /** Say nothing, a byte a second, announce 50 MB and wait, or random bytes at full speed. */
+  readonly how: 'silent' | 'drip' | 'announce' | 'random';
+}
+
+export type Activity =
+  | MessagesActivity
+  | KeepAlivesActivity
+  | LookupsActivity
+  | ChurnActivity
+  | StormActivity
+  | StallActivity
+  | GarbageActivity;
 
 /** Clients of one kind and what they do. */
 export interface Group {
@@ -71,24 +139,92 @@ export interface Scenario {
   readonly groups: readonly Group[];
 }
 
+/** A rate, or `max`. */
+function rateOf(f: Fields): number | 'max' {
+  return f.raw('perSecond') === 'max' ? 'max' : f.number('perSecond', 0.001, perSecondMax);
+}
+
 function parseMessages(f: Fields): MessagesActivity {
   const to = f.one('to', ['pair', 'first', 'random'] as const, 'pair');
-  const rate = f.raw('perSecond');
   return {
     do: 'messages',
     to,
     senders: f.whole('senders', 1, clientsMax, 100),
     contacts: f.whole('contacts', 1, 64, 3),
     bothWays: f.flag('bothWays', false),
-    perSecond: rate === 'max' ? 'max' : f.number('perSecond', 0.001, perSecondMax),
+    perSecond: rateOf(f),
     arrivals: f.one('arrivals', ['even', 'poisson'] as const, 'even'),
     bytes: f.whole('bytes', messageBytesMin, messageBytesMax, 512),
   };
 }
 
+function parseKeepAlives(f: Fields): KeepAlivesActivity {
+  const perSecond = f.number('perSecond', 0.001, perSecondMax);
+  const wallets = f.whole('wallets', 1, walletsMax);
+  // A claim must be newer than the last one by a second, and a wallet's turn comes after wallets / perSecond.
+  if (wallets < 2 * perSecond) f.fail('wallets', `at least ${Math.ceil(2 * perSecond)}, twice perSecond`);
+  return {
+    do: 'keepAlives',
+    wallets,
+    perSecond,
+    fillPerSecond: f.number('fillPerSecond', 1, perSecondMax, 2_000),
+    watchPerSecond: f.number('watchPerSecond', 0.001, 10_000, 20),
+    hostname: f.has('hostname') ? f.text('hostname') : '',
+  };
+}
+
+function parseLookups(f: Fields): LookupsActivity {
+  return {
+    do: 'lookups',
+    what: f.one('what', ['presence', 'sector'] as const, 'presence'),
+    wallets: f.whole('wallets', 1, walletsMax, 1_000),
+    perSecond: rateOf(f),
+    open: f.whole('open', 1, 10_000, 32),
+    fillPerSecond: f.number('fillPerSecond', 1, perSecondMax, 2_000),
+  };
+}
+
+function parseChurn(f: Fields): ChurnActivity {
+  return {
+    do: 'churn',
+    perSecond: rateOf(f),
+    how: f.one('how', ['bye', 'cut', 'mixed'] as const, 'mixed'),
+  };
+}
+
+function parseStorm(f: Fields): StormActivity {
+  return { do: 'storm', atSeconds: f.number('atSeconds', 0, secondsMax, 1) };
+}
+
+function parseStall(f: Fields): StallActivity {
+  const stallSeconds = f.number('stallSeconds', 0.1, secondsMax);
+  const everySeconds = f.number('everySeconds', 0.1, secondsMax, stallSeconds * 2);
+  if (everySeconds <= stallSeconds) f.fail('everySeconds', 'longer than stallSeconds');
+  return { do: 'stall', share: f.number('share', 0, 1), stallSeconds, everySeconds };
+}
+
+function parseGarbage(f: Fields): GarbageActivity {
+  return {
+    do: 'garbage',
+    connections: f.whole('connections', 1, 20_000),
+    how: f.one('how', ['silent', 'drip', 'announce', 'random'] as const),
+  };
+}
+
 const ACTIVITIES: Readonly<Record<Activity['do'], (f: Fields) => Activity>> = {
   messages: parseMessages,
+  keepAlives: parseKeepAlives,
+  lookups: parseLookups,
+  churn: parseChurn,
+  storm: parseStorm,
+  stall: parseStall,
+  garbage: parseGarbage,
 };
+
+/** Wallets without connections that an activity needs identities for. */
+export function walletsOf(a: Activity): number {
+  return a.do === 'keepAlives' || a.do === 'lookups' ? a.wallets : 0;
+}
 
 function parseActivity(value: unknown, path: string): Activity {
   const f = new Fields(value, path);

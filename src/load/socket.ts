@@ -29,6 +29,8 @@ export interface SocketOptions {
  * whose `slice` would be a view of it.
  */
 const readBuffer = new Uint8Array(64 * 1024);
+/** A peer that was told the end gets this long to end its half. */
+const finishMs = 1_000;
 /** Longest HTTP answer to an upgrade that is looked at. */
 const upgradeBytesMax = 8 * 1024;
 const WS_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -106,7 +108,9 @@ export class LoadSocket {
     return this.#reading;
   };
 
-  readonly #onWritten = (): void => {
+  readonly #onWritten = (error?: Error | null): void => {
+    // A write that failed ends the socket. Writing again from here would go round and round in Node's error path.
+    if (error !== undefined && error !== null) return;
     if (!this.#blocked || this.#socket.writableLength > 0) return;
     this.#blocked = false;
     if (!this.#closed) this.handlers.onFlushed();
@@ -164,10 +168,11 @@ export class LoadSocket {
     this.#end();
   }
 
-  /** Ends after what was written. */
+  /** Ends after what was written, when the peer does, or a second later without it. */
   finish(reason: string): void {
     this.#reason = reason;
     this.#socket.end();
+    setTimeout(() => this.#end(), finishMs).unref();
   }
 }
 

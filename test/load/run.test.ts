@@ -77,3 +77,25 @@ describe('against a real relay', () => {
     },
   );
 });
+
+describe('what cannot be run', () => {
+  const one: Settings = [
+    ['groups.0.clients', 2],
+    ['connectSeconds', 1],
+  ];
+
+  test('nobody listens', async () => {
+    const scenario = loadScenario('pairs', one);
+    await expect(runLoad(scenario, parseTarget('127.0.0.1:1'))).rejects.toThrow(
+      /nobody could connect.*ECONNREFUSED/,
+    );
+  });
+
+  test('more clients than files can be open, more processes than are sensible', async () => {
+    const many = loadScenario('idle', [['groups.0.clients', 200_000]]);
+    const target = parseTarget(`127.0.0.1:${port}`);
+    if (process.platform === 'linux')
+      await expect(runLoad(many, target)).rejects.toThrow(/processes or raise it/);
+    await expect(runLoad(loadScenario('pairs', one), target, { processes: 65 })).rejects.toThrow('1 to 64');
+  });
+});

@@ -15,6 +15,8 @@ const LATENCY_NAMES: Readonly<Record<string, string>> = {
   messages: 'message, from its intended send time',
   sendLag: 'send lag: how late the generator was',
   handshake: 'handshake, from connect to helloData',
+  comeback: 'back after a lost connection',
+  storm: 'back after the storm',
   lookups: 'lookup answered',
   keepAlives: 'keep-alive seen in the store',
 };

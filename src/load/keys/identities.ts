@@ -18,6 +18,8 @@ export interface Identity {
   readonly publicKey: Uint8Array;
   /** 16 bytes. */
   readonly deviceId: Uint8Array;
+  /** 16 bytes that stand for the private key, for {@link Identities.sign}. */
+  readonly choice: Uint8Array;
   /** RSASSA-PKCS1-v1_5 with SHA-512 over the message, at once. */
   sign(message: Uint8Array): Uint8Array;
 }
@@ -46,13 +48,18 @@ export class Identities {
       n: this.#signer.modulus(choice),
       e: EXPONENT_BYTES,
     });
-    const signer = this.#signer;
     return {
       index,
       address: addressFromKey(publicKey),
       publicKey,
       deviceId: Uint8Array.from(digest.subarray(CHOICE_BYTES, CHOICE_BYTES + DEVICE_BYTES)),
-      sign: (message) => signer.sign(choice, sha512(message)),
+      choice,
+      sign: (message) => this.sign(choice, message),
     };
+  }
+
+  /** Signs with a key of this seed; for whoever keeps many of them. */
+  sign(choice: Uint8Array, message: Uint8Array): Uint8Array {
+    return this.#signer.sign(choice, sha512(message));
   }
 }

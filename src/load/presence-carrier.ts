@@ -1,0 +1,135 @@
+import { Code } from '../wire/index.js';
+import type { ActivityContext } from './activity.js';
+import type { LoadClient } from './client.js';
+import { LoadError } from './errors.js';
+import { OpenQuestions } from './open-questions.js';
+import type { WalletSet } from './wallet-set.js';
+
+/** Questions open on one connection while the relay's store is compared. */
+const openPerClient = 32;
+/** A question without an answer after this long is asked again, or its wallet counts as unknown. */
+const answerMs = 1_000;
+/** Between the last presence and the first question about them. */
+const verifyMs = 300;
+/** Times that presences which did not arrive are sent again. */
+const roundsMax = 5;
+/** Wallets made in one go before received bytes are looked at. */
+const makeAtOnce = 200;
+
+/** What the relay's store says of a set of wallets. */
+export interface Comparison {
+  /** The last claim sent is what the relay answers. */
+  readonly current: number;
+  /** The relay answers with an older claim. */
+  readonly stale: number[];
+  /** No answer. */
+  readonly absent: number[];
+}
+
+/** Brings wallets into a relay's presence store, and compares the store with what was sent. */
+export class PresenceCarrier {
+  readonly #questions = new OpenQuestions('presence');
+  #turn = 0;
+
+  constructor(
+    private readonly ctx: ActivityContext,
+    private readonly wallets: WalletSet,
+    /** Presences or questions a second at most. */
+    private readonly perSecond: number,
+  ) {}
+
+  /** The next open client, round and round; null when none is. */
+  next(): LoadClient | null {
+    const { clients } = this.ctx;
+    for (let i = 0; i < clients.length; i++) {
+      const c = clients[this.#turn++ % clients.length]!;
+      if (c.state === 'open') return c;
+    }
+    return null;
+  }
+
+  onFrame(client: LoadClient, code: number, payload: Uint8Array, nowMs: number): boolean {
+    return this.#questions.answer(client, code, payload, nowMs);
+  }
+
+  onClose(client: LoadClient, nowMs: number): void {
+    this.#questions.closed(client, nowMs);
+  }
+
+  /** Calls `each` for every entry at the rate; `each` answers false when it could not now. */
+  #paced(list: readonly number[], each: (wallet: number, nowMs: number) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const startMs = performance.now();
+      let done = 0;
+      const tick = (nowMs: number): boolean => {
+        this.#questions.expire(nowMs - answerMs, nowMs);
+        const due = Math.min(list.length, Math.ceil(((nowMs - startMs) * this.perSecond) / 1000));
+        let n = 0;
+        while (done < due && n < makeAtOnce && each(list[done]!, nowMs)) {
+          done++;
+          n++;
+        }
+        if (done === list.length && this.#questions.count === 0) {
+          this.ctx.pacer.remove(tick);
+          resolve();
+        }
+        return n > 0;
+      };
+      this.ctx.pacer.add(tick);
+    });
+  }
+
+  /** Makes the wallets and sends their presences until the relay answers with every one of them. */
+  async fill(): Promise<void> {
+    const { metrics } = this.ctx;
+    let missing = Array.from({ length: this.wallets.size }, (_, i) => i);
+    for (let round = 0; round < roundsMax && missing.length > 0; round++) {
+      await this.#paced(missing, (i, nowMs) => {
+        const client = this.next();
+        if (client === null || client.blocked) return false;
+        if (round === 0) this.wallets.make(i, i + 1);
+        client.send(Code.updatePresence, this.wallets.presence(i, Math.floor(Date.now() / 1000)), nowMs);
+        metrics.add('presences.sent');
+        return true;
+      });
+      // A relay that verifies elsewhere has not stored the last ones yet.
+      await new Promise((resolve) => setTimeout(resolve, verifyMs));
+      // A relay may hold a claim of an earlier test: newer ones follow, and what it holds is what we go on from.
+      missing = (await this.compare(missing, true)).absent;
+    }
+    if (missing.length > 0)
+      throw new LoadError(
+        'connect',
+        `the relay did not take ${missing.length} of ${this.wallets.size} presences: see its limits`,
+      );
+  }
+
+  /**
+   * Asks for every wallet and compares the answer with the last claim sent. `adopt` takes another claim that the relay
+   * holds for the last one.
+   */
+  async compare(list: readonly number[], adopt = false): Promise<Comparison> {
+    const stale: number[] = [];
+    const absent: number[] = [];
+    let current = 0;
+    await this.#paced(list, (i, nowMs) => {
+      const client = this.next();
+      if (client === null || client.blocked || this.#questions.on(client) >= openPerClient) return false;
+      this.#questions.ask({
+        about: this.wallets.address(i),
+        client,
+        dueMs: nowMs,
+        askedMs: nowMs,
+        done: (lastSeen) => {
+          if (lastSeen === null) absent.push(i);
+          else if (adopt || lastSeen >= this.wallets.claimed[i]!) {
+            this.wallets.claimed[i] = lastSeen;
+            current++;
+          } else stale.push(i);
+        },
+      });
+      return true;
+    });
+    return { current, stale, absent };
+  }
+}

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSigner, generateRsaPrivateKey } from '../../src/identity/index.js';
 import {
@@ -234,6 +235,40 @@ describe('every scenario against a real relay', () => {
     expect(r.interrupted).toBe(true);
     nothingWrong(r);
     expect(r.messages.delivered).toBeGreaterThan(10);
+  });
+
+  test('the command ends in order on Ctrl-C, and says what it saw', async () => {
+    const child = spawn(
+      process.execPath,
+      [
+        'dist/cli/main.js',
+        'load',
+        'pairs',
+        '--target',
+        `127.0.0.1:${port}`,
+        '--clients',
+        '4',
+        '--seconds',
+        '600',
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (d) => {
+      out += d;
+    });
+    child.stderr.on('data', (d) => {
+      // A line a second, plain, since nobody watches.
+      if (!err.includes('measuring') && String(d).includes('measuring')) child.kill('SIGINT');
+      err += d;
+    });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code).toBe(0);
+    expect(err).toContain('ending the test in order');
+    expect(err).toContain('keys from seed 1, for tests only');
+    expect(out).toContain('(interrupted)');
+    expect(out).toMatch(/delivered +[1-9]/);
   });
 
   test('the same against a bare sink stands in the result and in the page', async () => {

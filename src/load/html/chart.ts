@@ -11,6 +11,8 @@ export interface ChartOptions {
   /** Positions on the horizontal axis, ascending. */
   readonly x: readonly number[];
   readonly xUnit: string;
+  /** How a position on the horizontal axis is written; default the number. */
+  readonly xText?: (x: number) => string;
   readonly series: readonly Series[];
   /** Powers of ten instead of equal steps: for latencies. */
   readonly log?: boolean;
@@ -112,7 +114,7 @@ export function lineChart(o: ChartOptions): string {
   }
   for (const t of xs.ticks)
     parts.push(
-      `<text x="${xs.at(t).toFixed(1)}" y="${height - bottom + 16}" text-anchor="middle">${shortNumber(t)}</text>`,
+      `<text x="${xs.at(t).toFixed(1)}" y="${height - bottom + 16}" text-anchor="middle">${escapeHtml((o.xText ?? shortNumber)(t))}</text>`,
     );
   parts.push(`<text x="${width - right}" y="${height - 4}" text-anchor="end">${escapeHtml(o.xUnit)}</text>`);
   series.forEach((s, i) => {

@@ -67,7 +67,8 @@ function percentileChart(histograms: Readonly<Record<string, HistogramData>>): s
     title: 'Latency by share of events that were slower',
     unit: 'ms',
     x: curvePoints.map((q) => Math.log10(1 / (1 - q))),
-    xUnit: '1 in 10^x was slower',
+    xUnit: 'was slower',
+    xText: (x) => `1 in ${shortNumber(10 ** x)}`,
     series,
     log: true,
   });

@@ -1,0 +1,174 @@
+// The highest rate without a loss, the latency at half of it, and what happens when every sender pushes.
+
+import { armsOf } from './forwarding.mjs';
+import { atLeast, atMost, median, noiseOf } from './judge.mjs';
+
+export const about = 'highest clean rate, latency at half of it, overload';
+
+/** Rates tried upwards grow by this factor; then the gap is halved so often. */
+const step = 1.25;
+const halvings = 3;
+const firstRate = 24_000;
+const highestRate = 300_000;
+/** Clean: nothing lost, and no queue that grows. */
+const cleanShare = 0.99;
+const cleanP99Ms = 250;
+
+const isClean = (r) =>
+  r.lost === 0 && r.wrong === 0 && r.delivered >= cleanShare * r.intended && r.latencyMs.p99 <= cleanP99Ms;
+
+/** The highest clean rate of one arm, with the run that showed it. */
+async function ceilingOf(arm) {
+  let low = null;
+  let rate = firstRate;
+  let high = null;
+  const attempt = async (at) => {
+    const first = await arm.ask({ rate: at, seconds: 1.5, warmSeconds: 0.7 });
+    // Twice, so that one hiccup of the machine does not decide.
+    return isClean(first) ? first : arm.ask({ rate: at, seconds: 1.5, warmSeconds: 0.7 });
+  };
+  for (; rate <= highestRate; rate = Math.round(rate * step)) {
+    const run = await attempt(rate);
+    if (!isClean(run)) {
+      high = rate;
+      break;
+    }
+    low = run;
+  }
+  if (low === null) return { rate: 0, run: null };
+  for (let i = 0; i < halvings && high !== null; i++) {
+    const middle = Math.round((low.rate + high) / 2);
+    const run = await attempt(middle);
+    if (isClean(run)) low = run;
+    else high = middle;
+  }
+  return { rate: low.rate, run: low };
+}
+
+export async function run(settings) {
+  const bars = [];
+  const rows = [];
+  for (const pairs of [50, 500]) {
+    const arms = (await armsOf('tcp', pairs, { ...settings, target: null })).slice(0);
+    const [floor, relay, nats] = arms;
+    try {
+      settings.say(`highest clean rate, ${pairs} pairs`);
+      const first = await ceilingOf(floor);
+      const own = await ceilingOf(relay);
+      const again = await ceilingOf(floor);
+      const spread = Math.abs(again.rate / first.rate - 1);
+      const best = Math.max(first.rate, again.rate);
+      const group = `highest clean rate, ${pairs} pairs`;
+      for (const [name, c] of [
+        [floor.name, first],
+        [`${floor.name} again`, again],
+        [relay.name, own],
+        ...(nats === undefined ? [] : [[nats.name, await ceilingOf(nats)]]),
+      ])
+        rows.push({ group, name, ...figures(c.run) });
+      const limit = own.run !== null && own.run.generatorLoad > 0.95;
+      const more = { unit: '×', generatorWasTheLimit: limit };
+      bars.push(
+        atLeast(`highest clean rate, TCP, ${pairs} pairs : floor`, 0.7, own.rate / best, spread, more),
+      );
+      const least = pairs === 50 ? 50_000 : 30_000;
+      bars.push(
+        atLeast(`highest clean rate, TCP, ${pairs} pairs`, least, own.rate, spread, {
+          unit: '/s',
+          generatorWasTheLimit: limit,
+        }),
+      );
+      if (pairs === 500) await latency(settings, floor, relay, own.rate / 2, bars, rows);
+      await overload(settings, pairs, relay, own.rate, spread, bars, rows);
+    } finally {
+      for (const a of arms) await a.stop();
+    }
+  }
+  return {
+    title: 'How much at most',
+    bars,
+    rows,
+    columns: {
+      perSecond: 'delivered/s',
+      sent: 'written',
+      delivered: 'delivered',
+      lost: 'lost',
+      p50: 'p50 ms',
+      p99: 'p99 ms',
+      generator: 'generator load',
+      residentMiB: 'resident MiB, most',
+    },
+    chart: { value: 'perSecond', unit: '/s' },
+  };
+}
+
+function figures(r) {
+  if (r === null) return {};
+  return {
+    perSecond: r.deliveredPerSecond,
+    intended: r.intended,
+    sent: r.sent,
+    delivered: r.delivered,
+    lost: r.lost,
+    p50: r.latencyMs.p50,
+    p99: r.latencyMs.p99,
+    generator: r.generatorLoad,
+    residentMiB: r.residentMost / 2 ** 20,
+  };
+}
+
+async function latency(settings, floor, relay, rate, bars, rows) {
+  settings.say(`latency at ${Math.round(rate)}/s, 500 pairs`);
+  const own = [];
+  const floors = [];
+  for (let i = 0; i < 5; i++) {
+    floors.push(await floor.ask({ rate, seconds: 2 }));
+    own.push(await relay.ask({ rate, seconds: 2 }));
+  }
+  const p = (runs, q) => median(runs.map((r) => r.latencyMs[q]));
+  const spread = noiseOf(floors.map((r) => r.latencyMs.p99 / p(floors, 'p99')));
+  const more = { unit: 'ms' };
+  const at = `latency at half of it, 500 pairs, ${Math.round(rate).toLocaleString('en-US')}/s`;
+  bars.push(
+    atMost(
+      `${at}, p50`,
+      1,
+      p(own, 'p50'),
+      noiseOf(floors.map((r) => r.latencyMs.p50 / p(floors, 'p50'))),
+      more,
+    ),
+  );
+  const floorP99 = p(floors, 'p99');
+  bars.push(
+    atMost(`${at}, p99 (twice the floor's and a millisecond)`, 2 * floorP99 + 1, p(own, 'p99'), spread, more),
+  );
+  for (const [name, runs] of [
+    [floor.name, floors],
+    [relay.name, own],
+  ]) {
+    const middle = [...runs].sort((a, b) => a.latencyMs.p99 - b.latencyMs.p99)[2];
+    rows.push({ group: at, name, ...figures(middle), p50: p(runs, 'p50'), p99: p(runs, 'p99') });
+  }
+}
+
+async function overload(settings, pairs, relay, clean, spread, bars, rows) {
+  settings.say(`overload, ${pairs} pairs`);
+  const r = await relay.ask({ rate: 0, seconds: 10, warmSeconds: 1 });
+  const more = {
+    unit: '×',
+    lost: r.lost,
+    written: r.sent,
+    delivered: r.delivered,
+    residentMost: r.residentMost,
+  };
+  bars.push(
+    atLeast(
+      `overload, ${pairs} pairs: delivered : highest clean rate`,
+      0.95,
+      r.deliveredPerSecond / clean,
+      spread,
+      more,
+    ),
+  );
+  rows.push({ group: `overload, ${pairs} pairs`, name: relay.name, ...figures(r) });
+}

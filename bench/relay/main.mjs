@@ -1,0 +1,92 @@
+// Benchmarks of the relay: npm run bench:relay -- [OPTIONS]. See --help.
+//
+// A table is a file beside this one that exports `about` and `run(settings)`; adding its name below adds it.
+
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { environment } from '../core/report.mjs';
+import { busyNanoseconds } from './machine.mjs';
+import { write } from './report.mjs';
+import { parseTarget } from './servers.mjs';
+
+/** In the order in which they are run and shown. */
+const NAMES = ['floors', 'forwarding', 'ceiling', 'lookups', 'start', 'hostile', 'idle', 'memory'];
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const { values } = parseArgs({
+  options: {
+    help: { type: 'boolean', short: 'h', default: false },
+    only: { type: 'string', default: NAMES.join(',') },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
+    target: { type: 'string' },
+    out: { type: 'string', default: join(root, 'bench', 'results', 'relay') },
+  },
+});
+
+const tables = new Map();
+for (const name of NAMES) tables.set(name, await import(`./${name}.mjs`));
+
+if (values.help) {
+  console.log(`npm run bench:relay -- [OPTIONS]
+
+  --only A,B      only these tables
+  --rounds N      rounds per condition (default 3); every round runs every server once, the floor twice
+  --seconds N     steady window of a round in seconds (default 2)
+  --target T      host:port[,pid] of another relay on this machine, measured beside ours in "forwarding"
+  --out FOLDER    where results go (default bench/results/relay)
+
+Tables:
+${[...tables].map(([name, t]) => `  ${name.padEnd(14)}${t.about}`).join('\n')}
+
+Linux with two cores; nats-server is measured where it is installed. Exit code 1 when a bar is missed.`);
+  process.exit(0);
+}
+
+const wanted = values.only.split(',');
+for (const name of wanted)
+  if (!tables.has(name)) {
+    console.error(`no table ${name}; there are ${NAMES.join(', ')}`);
+    process.exit(2);
+  }
+const settings = {
+  rounds: Number(values.rounds),
+  seconds: Number(values.seconds),
+  target: values.target === undefined ? null : parseTarget(values.target),
+  say: (text) => process.stderr.write(`  ${text}\n`),
+};
+if (!(settings.rounds >= 2 && settings.seconds >= 1)) throw new RangeError('at least 2 rounds of 1 second');
+
+/** Cores in use by others while nothing of ours runs. */
+async function restlessness() {
+  const before = { at: performance.now(), busy: busyNanoseconds() };
+  await new Promise((r) => setTimeout(r, 2_000));
+  return (busyNanoseconds() - before.busy) / 1e6 / (performance.now() - before.at);
+}
+
+const verdicts = [];
+for (const name of wanted) {
+  process.stderr.write(`${name}\n`);
+  const before = await restlessness();
+  const result = await tables.get(name).run(settings);
+  const after = await restlessness();
+  const quiet = `Other programs used ${before.toFixed(2)} cores before and ${after.toFixed(2)} after.`;
+  write(
+    root,
+    values.out,
+    name,
+    { env: environment(root), quiet, settings: { ...settings, say: undefined }, ...result },
+    NAMES,
+  );
+  for (const b of result.bars) {
+    verdicts.push(b.verdict);
+    const unit = b.unit === undefined || b.unit === '' ? '' : ` ${b.unit}`;
+    const measured = b.measured === null ? 'not measured' : `${Number(b.measured.toPrecision(4))}${unit}`;
+    console.log(
+      `${b.verdict.padEnd(10)} ${b.name}: ${measured} (bar ${b.at === 'most' ? '≤' : '≥'} ${Number(b.bar.toPrecision(4))}${unit}, A/A ±${(100 * b.spread).toFixed(1)} %)`,
+    );
+  }
+  console.log(`           ${quiet}`);
+}
+process.exitCode = verdicts.includes('missed') ? 1 : 0;

@@ -1,0 +1,80 @@
+// Resident memory per idle client after a real hello: the slope from 5,000 to 15,000 clients.
+
+import { atMost } from './judge.mjs';
+import { residentBytes, slabBytes } from './machine.mjs';
+import { moveTo, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
+
+export const about = 'resident memory per idle client, TCP and WebSocket, 5,000 to 15,000';
+
+const steps = [5_000, 10_000, 15_000];
+/** What a handshake leaves behind is collected when nothing happens for a while. */
+const settleMs = 12_000;
+
+async function slope(settings, name, what, server) {
+  const generator = startGenerator('idlers');
+  const port = what === 'ws' ? server.wsPort : server.port;
+  const resident = [];
+  const slab = [];
+  try {
+    for (const clients of steps) {
+      settings.say(`${name}, ${clients} clients`);
+      moveTo('0,1', server.pid);
+      await generator.ask({ what, port, endpoint: server.endpoint, clients });
+      moveTo(serverCore, server.pid);
+      await new Promise((r) => setTimeout(r, settleMs));
+      resident.push(residentBytes(server.pid));
+      slab.push(slabBytes());
+    }
+  } finally {
+    await generator.stop();
+    await server.stop();
+  }
+  const per = (list, a, b) => (list[b] - list[a]) / (steps[b] - steps[a]);
+  const halves = [per(resident, 0, 1), per(resident, 1, 2)];
+  return {
+    group: what.startsWith('ws') ? 'WebSocket' : 'TCP',
+    name,
+    kilobytes: per(resident, 0, 2) / 1_000,
+    first: halves[0] / 1_000,
+    second: halves[1] / 1_000,
+    slab: per(slab, 0, 2) / 1_000,
+    // How far the halves are from the line through both.
+    bend: Math.abs(halves[1] - halves[0]) / (halves[0] + halves[1]),
+    residentMiB: resident[2] / 2 ** 20,
+  };
+}
+
+export async function run(settings) {
+  const rows = [];
+  const bars = [];
+  const relay = () => startRelay({ settings: ['--maxConnections=19000', '--maxClients=19000'] });
+  for (const [name, what, start, bar] of [
+    ['node:net floor', 'floor', () => startFloor('tcp-idle'), null],
+    ['relay', 'tcp', relay, 8],
+    ['uWebSockets.js floor', 'ws-floor', () => startFloor('ws-idle'), null],
+    ['relay', 'ws', relay, 3],
+  ]) {
+    const row = await slope(settings, name, what, await start());
+    rows.push(row);
+    if (bar !== null)
+      bars.push(
+        atMost(`memory per idle client, ${row.group}`, bar, row.kilobytes, Math.min(row.bend, 0.1), {
+          unit: 'KB',
+          straightWithin: row.bend,
+        }),
+      );
+  }
+  return {
+    title: 'Memory per idle client',
+    bars,
+    rows,
+    columns: {
+      kilobytes: 'KB per client',
+      first: '5,000 to 10,000',
+      second: '10,000 to 15,000',
+      slab: 'kernel slab KB per client, both ends',
+      residentMiB: 'resident MiB at 15,000',
+    },
+    chart: { value: 'kilobytes', unit: 'KB' },
+  };
+}

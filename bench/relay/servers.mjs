@@ -1,0 +1,149 @@
+// The programs that are measured, each in a process of its own on the server's core.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const serverCore = '0';
+export const generatorCore = '1';
+
+/** Starts a command on one core; its lines of standard output one by one. */
+export function pinned(core, command, args, options = {}) {
+  const child = spawn('taskset', ['-c', core, command, ...args], {
+    cwd: root,
+    stdio: ['pipe', 'pipe', 'inherit'],
+    ...options,
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  return {
+    pid: child.pid,
+    async line() {
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`${command} ${args.join(' ')} ended early`);
+      return JSON.parse(value);
+    },
+    say: (message) => child.stdin.write(`${JSON.stringify(message)}\n`),
+    async stop() {
+      child.stdin.end();
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** A program under bench/floors. */
+export async function startFloor(name, args = [], nodeArgs = []) {
+  const p = pinned(serverCore, process.execPath, [...nodeArgs, join('bench/floors', `${name}.mjs`), ...args]);
+  const { port } = await p.line();
+  return { name, pid: p.pid, port, stop: p.stop };
+}
+
+export async function freePort() {
+  const s = createServer().listen(0, '127.0.0.1');
+  await new Promise((r) => s.once('listening', r));
+  const { port } = s.address();
+  await new Promise((r) => s.close(r));
+  return port;
+}
+
+/** Debian's nats-server on one core; null where it is not installed. */
+export async function startNats() {
+  try {
+    execFileSync('nats-server', ['--version'], { stdio: 'ignore' });
+  } catch {
+    return null;
+  }
+  const port = await freePort();
+  const p = pinned(serverCore, 'nats-server', ['-a', '127.0.0.1', '-p', String(port)], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, GOMAXPROCS: '1' },
+  });
+  await new Promise((r) => setTimeout(r, 500));
+  return { name: 'nats-server', pid: p.pid, port, stop: p.stop };
+}
+
+/** A relay of this tree: alone, no limit in its way that the measure does not name. */
+export async function startRelay({ nodeArgs = [], settings = [], main = 'dist/cli/main.js', env = {} } = {}) {
+  const folder = relayFolder();
+  const p = pinned(serverCore, process.execPath, [...nodeArgs, main, ...relayArgs(folder), ...settings], {
+    env: { ...process.env, ...env },
+  });
+  const started = await p.line();
+  return {
+    name: 'relay',
+    pid: p.pid,
+    port: started.port,
+    wsPort: started.wsPort,
+    endpoint: started.endpoint,
+    stop: async () => {
+      await p.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** An empty folder for one relay; its wallet is made at the first start. */
+export function relayFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'starling-bench-'));
+  writeFileSync(join(folder, 'password'), 'benchmark only');
+  return folder;
+}
+
+/** The switches of a relay that stands alone in that folder. */
+export function relayArgs(folder, port = 0) {
+  return [
+    'relay',
+    '--json',
+    '--networkType=regtest',
+    '--standalone',
+    `--port=${port}`,
+    '--wsPort=0',
+    '--ip=127.0.0.1',
+    `--dataFolderPath=${folder}`,
+    `--wallet=${join(folder, 'ixian.wal')}`,
+    `--walletPasswordFile=${join(folder, 'password')}`,
+    '--opsBind=off',
+    '--apiBind=off',
+    '--logLevel=warn',
+  ];
+}
+
+/** Lets every thread of a process run on these cores, e.g. `0,1`: set-up may use the whole machine. */
+export function moveTo(cores, pid) {
+  execFileSync('taskset', ['-a', '-c', '-p', cores, String(pid)], { stdio: 'ignore' });
+}
+/** A relay that runs already: `host:port` or `host:port,pid`, the second where its processor time can be read. */
+export function parseTarget(text) {
+  const [endpoint, pid] = text.split(',');
+  const [host, port] = endpoint.split(':');
+  if (!(Number(port) > 0) || (pid !== undefined && !(Number(pid) > 0)))
+    throw new RangeError(`--target HOST:PORT[,PID], not ${text}`);
+  return { text, host, port: Number(port), pid: pid === undefined ? null : Number(pid) };
+}
+
+export function startTarget({ text, host, port, pid }) {
+  return { name: text, pid, host, port, endpoint: `${host}:${port}`, stop: async () => undefined };
+}
+
+/** A generator on the other core. Commands are answered one by one. */
+export function startGenerator(name) {
+  const p = pinned(generatorCore, process.execPath, [join('bench/relay/generator', `${name}.mjs`)]);
+  return {
+    pid: p.pid,
+    async ask(command) {
+      p.say(command);
+      const answer = await p.line();
+      if (answer.error !== undefined) throw new Error(answer.error);
+      return answer;
+    },
+    stop: p.stop,
+  };
+}

@@ -1,5 +1,5 @@
 import { sectorPrefix } from '../identity/index.js';
-import { bytesEqual, bytesKey, type NodeType } from '../wire/index.js';
+import { bytesEqual, bytesKey, type NodeType, withRoom } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import {
   futureToleranceSeconds,
@@ -113,7 +113,7 @@ export class MemoryPresenceStore implements PresenceStore {
 
   packets(wallet: Uint8Array, perPacket: number): Uint8Array[] {
     const p = this.get(wallet);
-    return p === null ? [] : presencePackets(p, perPacket);
+    return p === null ? [] : presencePackets(p, perPacket).map(withRoom);
   }
 
   publicKey(wallet: Uint8Array): Uint8Array | null {

@@ -1,4 +1,5 @@
 import type { NodeType } from '../wire/index.js';
+import { withRoom } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import {
   futureToleranceSeconds,
@@ -112,11 +113,11 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     const legacy = t.headOf(w)[0] === 0 ? t.ownerOf(w) : null;
     const out: Uint8Array[] = [];
     for (let i = 0; i < entries.length; i += perPacket) {
-      const part = entries.slice(i, i + perPacket);
+      const part = entries.length <= perPacket ? entries : entries.slice(i, i + perPacket);
       if (legacy === null) out.push(t.packet(w, part));
       else {
         const addresses = part.map((e) => t.addressOf(e));
-        out.push(encodePresence({ ...legacy, metadata: null, addresses }));
+        out.push(withRoom(encodePresence({ ...legacy, metadata: null, addresses })));
       }
     }
     return out;

@@ -1,5 +1,5 @@
 import { sectorPrefix } from '../identity/index.js';
-import { bytesEqual } from '../wire/index.js';
+import { bytesEqual, lengthBytes, putLength, roomyPayload } from '../wire/index.js';
 import { encodePresenceAddress, type PresenceAddress } from './address.js';
 import { PRESENCE_TYPES, type PresenceType } from './constants.js';
 import { type Addressed, AddressIndex, addressHash } from './slab-index.js';
@@ -14,9 +14,7 @@ import {
   flagsOf,
   headOffset,
   lengthAt,
-  lengthBytes,
   nodeVersionOf,
-  putLength,
   RecordScratch,
   typeAt,
   varBytes,
@@ -370,20 +368,29 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
 
   // --- answers --------------------------------------------------------------------------------------------
 
-  /** The presence of the wallet with these endpoints, put together from what lies here (05 §4.1). */
+  /**
+   * The presence of the wallet with these endpoints, put together from what lies here (05 §4.1), with room for a
+   * frame's header in front ({@link roomyPayload}).
+   */
   packet(w: number, entries: readonly number[]): Uint8Array {
     const head = this.headOf(w);
-    const bodies = entries.map((e) =>
-      (this.flagsOf(e) & Flag.legacy) === 0 ? this.bodyOf(e) : encodePresenceAddress(this.addressOf(e)),
-    );
-    const master = entries.find((e) => this.typeOf(e) === 'M' && (this.flagsOf(e) & Flag.powless) === 0);
-    const pow = master === undefined ? null : this.addressOf(master).pow;
-    let size = head.length + 1 + lengthBytes(bodies.length) + lengthBytes(pow?.length ?? 0);
-    for (const b of bodies) size += lengthBytes(b.length) + b.length;
-    const out = new Uint8Array(size + (pow?.length ?? 0));
+    const n = entries.length;
+    const bodies = new Array<Uint8Array>(n);
+    let pow: Uint8Array | null = null;
+    let size = head.length + 1 + lengthBytes(n);
+    for (let i = 0; i < n; i++) {
+      const e = entries[i]!;
+      const flags = this.flagsOf(e);
+      const body = (flags & Flag.legacy) === 0 ? this.bodyOf(e) : encodePresenceAddress(this.addressOf(e));
+      bodies[i] = body;
+      size += lengthBytes(body.length) + body.length;
+      if (pow === null && (flags & Flag.powless) === 0 && this.typeOf(e) === 'M') pow = this.addressOf(e).pow;
+    }
+    size += lengthBytes(pow?.length ?? 0) + (pow?.length ?? 0);
+    const out = roomyPayload(size);
     out.set(head);
     // Behind the head one zero byte: no metadata (05 §5.3).
-    let at = putLength(out, head.length + 1, bodies.length);
+    let at = putLength(out, head.length + 1, n);
     for (const b of bodies) {
       at = putLength(out, at, b.length);
       out.set(b, at);

@@ -64,7 +64,7 @@ export interface PresenceStore {
   publicKey(wallet: Uint8Array): Uint8Array | null;
   /**
    * The wallet's presence as bytes that go out as they are (docs/protocol/05 §4), `perPacket` endpoints in
-   * each; none for an unknown wallet.
+   * each; none for an unknown wallet. In front of each there is room for a frame's header, see `sealFrame`.
    */
   packets(wallet: Uint8Array, perPacket: number): Uint8Array[];
   /** One device, or null. */

@@ -98,6 +98,11 @@ export class RelayPeer {
     return this.role === 'inbound';
   }
 
+  /** Sends a whole frame that nobody changes any more. */
+  sendFrame(code: number, frame: Uint8Array): boolean {
+    return this.link.sendFrame(code, frame);
+  }
+
   send(code: number, payload: Uint8Array, priority?: 'high' | 'normal' | 'low'): boolean {
     return this.link.send(code, payload, priority);
   }

@@ -1,7 +1,7 @@
+import type { Counter } from '../counters/index.js';
 import { parseAddress } from '../identity/index.js';
 import {
   encodeKeepAlive,
-  encodePresence,
   keepAliveChunks,
   keepAliveOf,
   PresenceRequestLimiter,
@@ -17,6 +17,7 @@ import {
   decodeGetRandomPresences,
   decodeKeepAlivesChunk,
   encodeGetPresence2,
+  sealFrame,
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { Claim, Gossip } from './gossip.js';
@@ -34,12 +35,25 @@ export const pendingPerPeerMax = 512;
  */
 export class PresenceHandlers {
   readonly #pending = new Map<number, number>();
+  readonly #answered: Counter;
+  readonly #unknown: Counter;
   readonly #asked = new PresenceRequestLimiter();
 
   constructor(
     private readonly ctx: RelayContext,
     private readonly gossip: Gossip,
-  ) {}
+  ) {
+    const lookups = (result: string): Counter =>
+      ctx.counters.counter(
+        'ixian_presence_lookups_total',
+        'Outcome of received presence_lookups, by result',
+        {
+          result,
+        },
+      );
+    this.#answered = lookups('answered');
+    this.#unknown = lookups('unknown');
+  }
 
   #count(what: string, result: string): void {
     this.ctx.counters
@@ -135,8 +149,8 @@ export class PresenceHandlers {
   getPresence(peer: RelayPeer, payload: Uint8Array): void {
     const wallet = parseAddress(decodeGetPresence2(payload), 'getPresence2.address');
     const chunks = presenceAnswer(this.ctx.store, wallet);
-    this.#count('presence_lookups', chunks.length === 0 ? 'unknown' : 'answered');
-    for (const c of chunks) peer.send(Code.updatePresence, c, 'high');
+    (chunks.length === 0 ? this.#unknown : this.#answered).add();
+    for (const c of chunks) peer.sendFrame(Code.updatePresence, sealFrame(Code.updatePresence, c));
   }
 
   /** getRandomPresences: ledger nodes and relays only, never clients (03 §6.2 h). */
@@ -159,10 +173,9 @@ export class PresenceHandlers {
 
   /** The presences of wallets in key order, each unchunked, as sectorNodes carries them (06 §6). */
   sectorPresences(wallets: readonly Uint8Array[]): Uint8Array[] {
-    return wallets.flatMap((w) => {
-      const p = this.ctx.store.get(w);
-      return p === null ? [] : [encodePresence(p)];
-    });
+    const out: Uint8Array[] = [];
+    for (const w of wallets) out.push(...this.ctx.store.packets(w, Number.POSITIVE_INFINITY));
+    return out;
   }
 
   drop(peerId: number): void {

@@ -9,6 +9,7 @@ import {
   encodeGetKeepAlives,
   encodeGetSectorNodes,
   encodeSectorNodes,
+  sealFrame,
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import { handleInventory, type Route } from './dispatch.js';
@@ -129,7 +130,7 @@ export class PresenceSide {
     const { tree } = this.ctx;
     const wallets = tree.size === 0 ? [] : tree.select(prefix, max);
     const presences = this.#handlers.sectorPresences(wallets);
-    peer.send(Code.sectorNodes, encodeSectorNodes({ prefix, presences }), 'high');
+    peer.sendFrame(Code.sectorNodes, sealFrame(Code.sectorNodes, encodeSectorNodes({ prefix, presences })));
   }
 
   #askLedger(prefix: Uint8Array, max: number): number {

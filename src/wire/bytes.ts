@@ -85,6 +85,8 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
  * For Map and Set keys only, never shown.
  */
 export function bytesKey(bytes: Uint8Array): string {
+  // Applied, not spread: an address or a prefix then takes a third of the time.
+  if (bytes.length <= 8192) return String.fromCharCode.apply(null, bytes as unknown as number[]);
   let out = '';
   // 8 KiB at a time: String.fromCharCode.apply has an argument limit.
   for (let i = 0; i < bytes.length; i += 8192) {

@@ -1,4 +1,5 @@
 import { crc32c } from '../core/index.js';
+import { EMPTY_BYTES } from './bytes.js';
 import { framePayloadBytesMax } from './limits.js';
 
 /** First byte of a v6 frame (docs/protocol/03 §2.1). */
@@ -102,6 +103,45 @@ export function encodeFrame(code: number, payload: Uint8Array): Uint8Array {
   writeFrameHeader(out, 0, code, payload);
   out.set(payload, FRAME_HEADER_BYTES);
   return out;
+}
+
+/** Answers are carved from arrays of this size, so that one allocation serves many of them. */
+const carvedBytes = 64 * 1024;
+/** Larger ones get an array of their own. */
+const carvedPayloadBytesMax = 16 * 1024;
+
+let carved = EMPTY_BYTES;
+let carvedUsed = 0;
+
+/** Zeroed bytes for a payload, with room for the header in front: fill them, then {@link sealFrame}. */
+export function roomyPayload(length: number): Uint8Array {
+  const size = FRAME_HEADER_BYTES + length;
+  if (length > carvedPayloadBytesMax) return new Uint8Array(size).subarray(FRAME_HEADER_BYTES);
+  if (carved.length - carvedUsed < size) {
+    carved = new Uint8Array(carvedBytes);
+    carvedUsed = 0;
+  }
+  const from = carvedUsed + FRAME_HEADER_BYTES;
+  carvedUsed += size;
+  return carved.subarray(from, from + length);
+}
+
+/** A copy of a payload with room for the header in front. */
+export function withRoom(payload: Uint8Array): Uint8Array {
+  const out = roomyPayload(payload.length);
+  out.set(payload);
+  return out;
+}
+
+/** Makes a frame of a payload from {@link roomyPayload} and of no other: no copy, one checksum. */
+export function sealFrame(code: number, payload: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(
+    payload.buffer,
+    payload.byteOffset - FRAME_HEADER_BYTES,
+    FRAME_HEADER_BYTES + payload.length,
+  );
+  writeFrameHeader(frame, 0, code, payload);
+  return frame;
 }
 
 /**

@@ -7,6 +7,7 @@ export * from './guid.js';
 export * from './hello.js';
 export * from './inventory.js';
 export * from './ixi-number.js';
+export * from './lengths.js';
 export * from './limits.js';
 export * from './messages/index.js';
 export * from './reader.js';

@@ -8,7 +8,7 @@ import { type PeerRole, PeerSet, RelayPeer } from '../../src/relay/peer.js';
 import { PublicEndpoint } from '../../src/relay/public-endpoint.js';
 import { SessionTable } from '../../src/relay/sessions.js';
 import { followPresences, RelayTree } from '../../src/sectors/index.js';
-import { NETWORKS } from '../../src/wire/index.js';
+import { FRAME_HEADER_BYTES, NETWORKS } from '../../src/wire/index.js';
 import { engine } from '../link/support.js';
 
 /** Network time at which these tests begin, in seconds. */
@@ -32,6 +32,10 @@ export class FakePeer {
     if (!this.isOpen || !this.takes) return false;
     this.sent.push({ code, payload: payload.slice() });
     return true;
+  }
+
+  sendFrame(code: number, frame: Uint8Array): boolean {
+    return this.send(code, frame.subarray(FRAME_HEADER_BYTES));
   }
 
   codes(): number[] {

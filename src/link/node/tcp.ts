@@ -32,15 +32,16 @@ export class DialError extends Error {
   }
 }
 
-/** Frames of one turn that are gathered as they are; more of them are copied when they are small parts of a chunk. */
-const gatheredViewsMax = 8;
+/** Buffers that the frames gathered in one turn may lie in; frames beyond are copied when they are a small part. */
+const gatheredBuffersMax = 8;
 
 /** Writes between two looks at whether gathering would save anything. */
 const writesPerProbe = 64;
 
 /**
  * The current turn of the event loop, watched only while that pays: a socket that is written to for the first time in
- * a turn writes at once, and what comes after that in the same turn is gathered into one system call. Where every
+ * a turn writes at once, unless it got several frames in its turn before; what comes after that in the same turn is
+ * gathered into one system call. Where every
  * socket gets one frame per turn, even learning that a turn is over costs more than it saves, so a turn in which
  * nothing was gathered ends the watch, and every {@link writesPerProbe} writes one turn is watched again.
  */
@@ -87,6 +88,9 @@ class TcpTransport implements Transport {
   /** The turn in which it was written to last, and how many frames are gathered in it. */
   #turn = 0;
   #gathered = 0;
+  /** The buffer of the frame gathered last, and how many there were. */
+  #buffer: ArrayBufferLike | null = null;
+  #buffers = 0;
   #ending = false;
   #ended: { reason: TransportCloseReason; detail: string } | null = null;
   #reported = false;
@@ -138,9 +142,14 @@ class TcpTransport implements Transport {
     if (turn.now === 0) turn.unwatched();
     if (this.#turn !== turn.now || turn.now === 0) {
       this.#turn = turn.now;
-      // The kernel took nothing of what came before: this waits too.
-      socket.write(socket.writableLength > 0 ? withoutRest(bytes) : bytes);
-      return;
+      const several = this.#gathered > 1;
+      this.#gathered = 0;
+      // Several frames in its last turn: this one has followers too, and waits for them.
+      if (!several || turn.now === 0 || socket.writableLength > 0) {
+        // The kernel took nothing of what came before: this waits too.
+        socket.write(socket.writableLength > 0 ? withoutRest(bytes) : bytes);
+        return;
+      }
     }
     if (socket.writableCorked === 0) {
       // Something is on its way to the kernel already: as above, and there is no call to save.
@@ -149,14 +158,20 @@ class TcpTransport implements Transport {
         return;
       }
       socket.cork();
-      this.#gathered = 0;
       turn.gather(this);
     }
-    socket.write(this.#gathered++ < gatheredViewsMax ? bytes : withoutRest(bytes));
+    this.#gathered++;
+    if (bytes.buffer !== this.#buffer) {
+      this.#buffer = bytes.buffer;
+      this.#buffers++;
+    }
+    socket.write(this.#buffers <= gatheredBuffersMax ? bytes : withoutRest(bytes));
   }
 
   /** Writes what was gathered. */
   flush(): void {
+    this.#buffer = null;
+    this.#buffers = 0;
     this.socket.uncork();
   }
 

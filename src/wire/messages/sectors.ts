@@ -1,4 +1,6 @@
 import { DecodeError } from '../errors.js';
+import { roomyPayload } from '../frame.js';
+import { lengthBytes, putLength } from '../lengths.js';
 import { presenceBytesMax, sectorNodesMax } from '../limits.js';
 import { ByteReader } from '../reader.js';
 import { ByteWriter } from '../writer.js';
@@ -38,12 +40,21 @@ function readPrefix(r: ByteReader, field: string): Uint8Array {
   return prefix;
 }
 
+/** sectorNodes payload (03 §6), with room for the frame's header in front ({@link sealFrame}). */
 export function encodeSectorNodes(m: SectorNodes): Uint8Array {
-  const w = new ByteWriter(m.presences.reduce((n, p) => n + p.length + 5, 32))
-    .vb(m.prefix)
-    .var(m.presences.length);
-  for (const p of m.presences) w.vb(p);
-  return w.bytes();
+  let size = lengthBytes(m.prefix.length) + m.prefix.length + lengthBytes(m.presences.length);
+  for (const p of m.presences) size += lengthBytes(p.length) + p.length;
+  const out = roomyPayload(size);
+  let at = writeBytes(out, 0, m.prefix);
+  at = putLength(out, at, m.presences.length);
+  for (const p of m.presences) at = writeBytes(out, at, p);
+  return out;
+}
+
+function writeBytes(out: Uint8Array, at: number, bytes: Uint8Array): number {
+  const from = putLength(out, at, bytes.length);
+  out.set(bytes, from);
+  return from + bytes.length;
 }
 
 /** Presences are views into the payload; beyond {@link sectorNodesMax} they are not read. Throws DecodeError. */

@@ -21,10 +21,12 @@ const ASKED_BYTES_MIN = 8 * 72;
 const NATIVE_BYTES_MIN_DEFAULT = 2048;
 /** Long messages before the crossover is measured: a process that hashes few never pays for it, and the code is hot. */
 const CALLS_BEFORE_MEASURING = 256;
-/** What is hashed to measure; about 5 ms in all. */
-const MEASURED_BYTES = [600, 1024, 1440, 2048, 3072, 4096] as const;
-const MEASURED_ROUNDS = 5;
-const ROUND_BYTES = 16384;
+/** What is hashed to measure; 10 to 20 ms in all, several times that on a crowded machine or with cold code. */
+const MEASURED_BYTES = [600, 1024, 2048, 4096] as const;
+const MEASURED_ROUNDS = 6;
+const ROUND_BYTES = 32768;
+/** A sixth over the lengths in question. */
+const CLEAR_GAIN = 0.15;
 
 /** From which length single messages go to the runtime's own SHA3-512. */
 export interface Sha3Crossover {
@@ -83,13 +85,19 @@ function timeOf(hash: Sha3, message: Uint8Array, calls: number, now: () => numbe
   return now() - start;
 }
 
-/** The least measured length from which OpenSSL wins at every longer one; null when the clock does not tell. */
+/**
+ * The measured length from which OpenSSL wins most in all, over that and every longer one; null when the clock does not
+ * tell. The guess stays unless another length wins clearly more: single lengths are measured within a few per cent only.
+ */
 function findCrossover(own: Sha3): number | null {
   const clock = (globalThis as Host).performance;
   if (clock === undefined) return null;
   const now = (): number => clock.now();
   const wasm: Sha3 = (data) => loadCoreSync().sha3_512(data);
-  let crossover = Number.POSITIVE_INFINITY;
+  // What OpenSSL gains over the lengths so far, longest first, as a logarithm; nothing where it is never asked.
+  let gain = 0;
+  let best = { bytes: Number.POSITIVE_INFINITY, gain: 0 };
+  let guess = best;
   for (const bytes of [...MEASURED_BYTES].reverse()) {
     const message = new Uint8Array(bytes);
     const calls = Math.ceil(ROUND_BYTES / bytes);
@@ -101,14 +109,16 @@ function findCrossover(own: Sha3): number | null {
       ownMs = Math.min(ownMs, timeOf(own, message, calls, now));
     }
     if (!(wasmMs > 0 && ownMs > 0)) return null;
-    if (ownMs >= wasmMs) break;
-    crossover = bytes;
+    gain += Math.log(wasmMs / ownMs);
+    const here = { bytes, gain };
+    if (gain > best.gain) best = here;
+    if (bytes === NATIVE_BYTES_MIN_DEFAULT) guess = here;
   }
-  return crossover;
+  return best.gain - guess.gain > CLEAR_GAIN ? best.bytes : guess.bytes;
 }
 
 /**
- * Measures the crossover now, for about 5 ms, and takes it. It happens by itself on the 256th message of 576 bytes or
+ * Measures the crossover now, in some milliseconds, and takes it. It happens by itself on the 256th message of 576 bytes or
  * more; `starling tune` calls it to show the result.
  */
 export function measureSha3Crossover(): Sha3Crossover {

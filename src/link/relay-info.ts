@@ -5,6 +5,9 @@ import { parseEndpoint } from './transport.js';
 /** Path of the protocol's WebSocket (docs/websocket.md). */
 export const ixianPath = '/ixian';
 
+/** Path of the tunnel to relays that speak TCP only, with the query `to=ip:port` (docs/websocket.md §8). */
+export const tunnelPath = '/ixian/dial';
+
 /** Path of the public document about a relay (docs/websocket.md). */
 export const relayInfoPath = '/v1/info';
 
@@ -22,16 +25,19 @@ export interface RelayInfo {
   readonly webSocket: string | null;
   /** Product version, e.g. `starling-0.1.0`. */
   readonly version: string;
+  /** Whether it connects browsers to relays that serve TCP only ({@link tunnelUrl}). */
+  readonly tunnel?: boolean;
 }
 
 /** The document as JSON members; the caller may add more. */
-export function relayInfoJson(info: RelayInfo): Record<string, string | null> {
+export function relayInfoJson(info: RelayInfo): Record<string, string | boolean | null> {
   return {
     network: info.network,
     address: addressText(info.address),
     endpoint: info.endpoint,
     webSocket: info.webSocket,
     version: info.version,
+    ...(info.tunnel === undefined ? {} : { tunnel: info.tunnel }),
   };
 }
 
@@ -70,6 +76,7 @@ export function parseRelayInfo(text: string): RelayInfo {
     endpoint,
     webSocket,
     version: 'version' in json ? member(json, 'version') : '',
+    ...('tunnel' in json ? { tunnel: json.tunnel === true } : {}),
   };
 }
 
@@ -77,4 +84,10 @@ export function parseRelayInfo(text: string): RelayInfo {
 export function relayInfoUrl(webSocketUrl: string): string {
   const u = new URL(webSocketUrl);
   return `${u.protocol === 'wss:' ? 'https' : 'http'}://${u.host}${relayInfoPath}`;
+}
+
+/** The tunnel of the relay behind a WebSocket URL to another relay's TCP endpoint. */
+export function tunnelUrl(webSocketUrl: string, endpoint: string): string {
+  const u = new URL(webSocketUrl);
+  return `${u.protocol}//${u.host}${tunnelPath}?to=${encodeURIComponent(endpoint)}`;
 }

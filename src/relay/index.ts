@@ -7,3 +7,4 @@ export type { Candidate } from './outbound.js';
 export { PublicEndpoint } from './public-endpoint.js';
 export { Relay } from './relay.js';
 export type { RelayStatus } from './status.js';
+export { DEFAULT_TUNNEL_LIMITS, type TunnelLimits } from './tunnel-limits.js';

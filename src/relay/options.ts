@@ -8,6 +8,7 @@ import type { ClusterOptions } from './cluster-side.js';
 import type { RelayLog } from './context.js';
 import type { RelayLimits } from './limits.js';
 import type { Candidate } from './outbound.js';
+import type { TunnelLimits } from './tunnel-limits.js';
 
 /** TLS of the WebSocket port, PEM files. */
 export interface RelayTls {
@@ -64,6 +65,7 @@ export interface RelayOptions {
   readonly blacklist?: readonly string[];
   readonly limits?: Partial<RelayLimits>;
   readonly linkLimits?: Partial<LinkLimits>;
+  readonly tunnelLimits?: Partial<TunnelLimits>;
   readonly clock?: Clock;
   readonly counters?: Counters;
   /** What verifies hellos and keep-alives; default a verifier that finds out what suits the machine (`openVerifier`). */

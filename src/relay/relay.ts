@@ -15,7 +15,7 @@ import {
   type Transport,
   type TransportListener,
 } from '../link/index.js';
-import { adoptTcp, dialTcp, listenTcp } from '../link/node/index.js';
+import { adoptTcp, dialTcp, type HttpServer, listenTcp } from '../link/node/index.js';
 import {
   type KeepAlive,
   KeepAliveGenerator,
@@ -63,6 +63,8 @@ import { SessionTable } from './sessions.js';
 import { SignQueue } from './sign-queue.js';
 import type { RelayStatus } from './status.js';
 import { StreamRouter } from './stream-router.js';
+import { DEFAULT_TUNNEL_LIMITS } from './tunnel-limits.js';
+import { Tunnels } from './tunnels.js';
 import { HelloVerifyQueue } from './verify-queue.js';
 import { WebSide } from './web-side.js';
 
@@ -91,6 +93,7 @@ export class Relay {
   #connections: Connections | null = null;
   #listener: TransportListener | null = null;
   #web: WebSide | null = null;
+  #tunnels: Tunnels | null = null;
   readonly #peerFile: PeerFile;
   /** Null while standing alone. */
   #outbound: OutboundSides | null = null;
@@ -237,6 +240,11 @@ export class Relay {
     return this.#web?.port ?? null;
   }
 
+  /** Its public HTTP server, null when off: who runs the relay adds further routes, such as a page. */
+  get web(): HttpServer | null {
+    return this.#web?.server ?? null;
+  }
+
   get address(): Uint8Array {
     return this.#ctx.ownWallet;
   }
@@ -354,7 +362,14 @@ export class Relay {
       pause: () => this.#outbound?.stop(),
       resume: () => this.#outbound?.start(),
     });
-    this.#web = await WebSide.start(ctx, o, this.port, (t) => this.#connections!.accept(t));
+    const connections = this.#connections;
+    this.#tunnels = new Tunnels(
+      ctx,
+      { ...DEFAULT_TUNNEL_LIMITS, ...o.tunnelLimits },
+      this.#blacklist,
+      () => connections.draining,
+    );
+    this.#web = await WebSide.start(ctx, o, this.port, (t) => connections.accept(t), this.#tunnels);
     this.#startTimers();
     if (leads) await this.#startLeading();
     ctx.log('info', 'relay_started', { endpoint: ctx.endpoint.text, port: this.port, wsPort: this.wsPort });
@@ -652,6 +667,7 @@ export class Relay {
     const until = Date.now() + stopGraceMs;
     while (this.#ctx.peers.size > 0 && Date.now() < until) await new Promise((r) => setTimeout(r, 10));
     this.#connections?.destroyAll();
+    this.#tunnels?.stop();
     await this.#web?.stop();
     if (this.#ledger !== null) await this.#saveLed(this.#ledger);
     if (!this.#engineGiven) await (await this.#engine).close();

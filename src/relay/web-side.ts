@@ -1,10 +1,18 @@
 import type { Socket } from 'node:net';
-import { ixianPath, type RelayInfo, type Transport, type TransportListener } from '../link/index.js';
+import {
+  ixianPath,
+  type RelayInfo,
+  type Transport,
+  type TransportListener,
+  tunnelPath,
+  wsMessageBytesMax,
+} from '../link/index.js';
 import { addIxianRoutes, createHttpServer, type HttpServer } from '../link/node/index.js';
 import type { RelayContext } from './context.js';
 import { RELAY_PRODUCT_VERSION, type RelayOptions } from './options.js';
+import type { Tunnels } from './tunnels.js';
 
-/** The public HTTP and WebSocket port of a relay: `/ixian` and `/v1/info` (docs/websocket.md). */
+/** The public HTTP and WebSocket port of a relay: `/ixian`, `/ixian/dial` and `/v1/info` (docs/websocket.md). */
 export class WebSide {
   private constructor(
     /** Further routes are added by who runs the relay, before clients come. */
@@ -27,6 +35,7 @@ export class WebSide {
     options: RelayOptions,
     tcpPort: number,
     accept: (transport: Transport) => void,
+    tunnels: Tunnels,
   ): Promise<WebSide | null> {
     if (options.wsPort === null) return null;
     const tls = options.wsTls ?? null;
@@ -49,8 +58,15 @@ export class WebSide {
             endpoint: ctx.endpoint.text,
             webSocket: options.wsUrl ?? `${scheme}://${ctx.endpoint.ip}:${port}${ixianPath}`,
             version: options.productVersion ?? RELAY_PRODUCT_VERSION,
+            tunnel: true,
           };
     addIxianRoutes(server, { info, onConnection: (transport) => accept(transport) });
+    server.websocket(tunnelPath, {
+      messageBytesMax: wsMessageBytesMax,
+      unreadBytesMax: tunnels.limits.tunnelUnreadBytesMax,
+      refuse: (request) => tunnels.refuse(request),
+      onConnection: (transport, request) => tunnels.accept(transport, request),
+    });
     const listener =
       options.cluster === undefined
         ? await server.listen({ host: options.host ?? '0.0.0.0', port })

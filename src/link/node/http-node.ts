@@ -54,8 +54,9 @@ class WsTransport implements Transport {
     readonly remotePort: number,
     readonly localAddress: string,
     readonly clock: Clock,
+    unreadBytesMax: number,
   ) {
-    this.#inbox = new MessageInbox(wsUnreadBytesMax, () => this.#violate(1009, 'too much unread'));
+    this.#inbox = new MessageInbox(unreadBytesMax, () => this.#violate(1009, 'too much unread'));
     socket.on('message', (data: Uint8Array, isBinary: boolean) => {
       if (!isBinary) this.#violate(1003, 'binary messages only');
       else if (!this.#ending) this.#inbox.take(data, false);
@@ -265,6 +266,7 @@ export class NodeHttpServer implements HttpServer {
         req.socket.remotePort ?? 0,
         plainAddress(req.socket.localAddress ?? ''),
         this.#options.clock ?? systemClock,
+        found.route.unreadBytesMax ?? wsUnreadBytesMax,
       );
       found.route.onConnection(transport, request);
     });

@@ -41,6 +41,8 @@ export interface WebSocketRoute {
   refuse?(request: UpgradeRequest): HttpResponse | null;
   /** Larger messages end the connection. */
   readonly messageBytesMax?: number;
+  /** Bytes kept for a reader that has paused; more end the connection. Default 8 MiB, `wsUnreadBytesMax`. */
+  readonly unreadBytesMax?: number;
 }
 
 export interface UpgradeRequest {

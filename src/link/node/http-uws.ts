@@ -114,10 +114,11 @@ class UwsTransport implements Transport {
     socket: UwsSocket,
     readonly remoteAddress: string,
     readonly clock: Clock,
+    unreadBytesMax: number,
   ) {
     this.#socket = socket;
     // This library cannot pause a WebSocket, so an unread rest is kept and bounded.
-    this.#inbox = new MessageInbox(wsUnreadBytesMax, () => this.#violate(1009, 'too much unread'));
+    this.#inbox = new MessageInbox(unreadBytesMax, () => this.#violate(1009, 'too much unread'));
   }
 
   get bufferedBytes(): number {
@@ -250,7 +251,12 @@ export class UwsHttpServer implements HttpServer {
       },
       open: (ws) => {
         const data = ws.getUserData();
-        data.transport = new UwsTransport(ws, data.request.remoteAddress, clock);
+        data.transport = new UwsTransport(
+          ws,
+          data.request.remoteAddress,
+          clock,
+          route.unreadBytesMax ?? wsUnreadBytesMax,
+        );
         route.onConnection(data.transport, data.request);
       },
       message: (ws, message, isBinary) =>

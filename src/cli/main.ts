@@ -26,6 +26,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   client: { about: 'find people and devices, and talk to them', load: () => import('./client.js') },
   wallet: { about: 'create, show, export, import wallets', load: () => import('./wallet.js') },
+  upgrade: {
+    about: 'replace the processes of a running relay, new code included',
+    load: () => import('./upgrade.js'),
+  },
   config: { about: 'check and show a relay’s configuration', load: () => import('./config.js') },
   tune: {
     about: 'measure what is fastest on this machine, and set it',

@@ -1,6 +1,7 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type Accepted,
   ApiAccess,
   type ApiBackend,
   type ApiBind,
@@ -20,7 +21,7 @@ import {
 import { usageError } from './exit.js';
 
 /** Where the API listens: every `apiBind`, or else `apiPort` of this machine. Empty when it is off. */
-function bindsOf(c: Config): ApiBind[] {
+export function bindsOf(c: Config): ApiBind[] {
   const given = c.list('apiBind').filter((t) => t !== '');
   if (given.includes('off')) return [];
   if (given.length === 0) return [{ host: 'localhost', port: c.whole('apiPort') }];
@@ -60,6 +61,9 @@ export function checkApi(c: Config): void {
   accessOf(c);
 }
 
+/** Name of the parent's listener for one address of the API. */
+export const apiGate = (i: number): string => `api${i}`;
+
 /** The running API with what a reload needs of it. */
 export interface RunningApi {
   readonly parts: readonly ReloadPart[];
@@ -76,6 +80,7 @@ export async function startApi(
   dataDir: string,
   log: EventLog,
   orWithout: (isDefault: boolean, start: () => Promise<ApiServer>) => Promise<ApiServer | null>,
+  accepted: ((gate: string) => Accepted | undefined) | null = null,
 ): Promise<RunningApi> {
   const first = accessOf(c);
   const access = new ApiAccess(first.users, first.allows);
@@ -83,10 +88,14 @@ export async function startApi(
   const servers: ApiServer[] = [];
   const binds = bindsOf(c);
   const live = binds.length === 0 ? null : new LiveFeed(backend);
-  for (const bind of binds) {
+  for (const [i, bind] of binds.entries()) {
+    // A parent that holds the port gives its connections to the process that leads.
+    const from = accepted?.(apiGate(i));
+    if (accepted !== null && from === undefined) continue;
     const server = await orWithout(isDefault, () =>
       ApiServer.start(backend, {
         bind,
+        ...(from === undefined ? {} : { accepted: from }),
         access,
         ...(live === null ? {} : { live }),
         compat: c.text('apiCompat') as ApiCompat,
@@ -97,7 +106,7 @@ export async function startApi(
     );
     if (server === null) continue;
     servers.push(server);
-    log.log('info', 'api_listening', { host: bind.host, port: server.port });
+    if (accepted === null) log.log('info', 'api_listening', { host: bind.host, port: server.port });
   }
   const part: ReloadPart = {
     keys: ['addApiUser', 'apiAllowIp'],

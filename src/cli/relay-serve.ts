@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { WorkerPort } from '../cluster/index.js';
 import { Counters } from '../counters/index.js';
 import {
   addressText,
@@ -36,13 +37,15 @@ import { Blacklist, Relay } from '../relay/index.js';
 import { NETWORKS, type Network } from '../wire/index.js';
 import { CliError, Exit, usageError } from './exit.js';
 import { checkApi, type RunningApi, startApi } from './relay-api.js';
+import { serveParent } from './relay-parent.js';
+import { RETIRED, Worker } from './relay-worker.js';
 import { seedPeers } from './seeds.js';
 import { jsonLine } from './service.js';
 import { packageVersion } from './version.js';
 import { newPassword, openWalletAt, type PasswordSource } from './wallet-open.js';
 
 /** The network a configuration names, with its lock replaced where one is set. */
-function networkOf(c: Config): Network {
+export function networkOf(c: Config): Network {
   const name = ({ mainnet: 'main', testnet: 'test', regtest: 'reg' } as const)[
     c.text('networkType') as 'mainnet' | 'testnet' | 'regtest'
   ];
@@ -50,12 +53,12 @@ function networkOf(c: Config): Network {
   return lock === null ? NETWORKS[name] : { ...NETWORKS[name], lock: new TextEncoder().encode(lock) };
 }
 
-function passwordOf(c: Config): PasswordSource {
+export function passwordOf(c: Config): PasswordSource {
   const literal = c.text('walletPassword');
   return { file: c.text('walletPasswordFile') ?? undefined, literal: literal ?? undefined };
 }
 
-function wsPortOf(c: Config, port: number): number | null {
+export function wsPortOf(c: Config, port: number): number | null {
   const text = c.text('wsPort') ?? 'next';
   if (text === 'off') return null;
   if (text === 'next') return port === 0 ? 0 : port + 1;
@@ -72,7 +75,7 @@ function levelsOf(c: Config): ReadonlySet<LogLevel> {
 }
 
 /** With `--json` on standard output, among the events for scripts; otherwise on standard error. */
-function openLog(c: Config, counters: Counters): EventLog {
+export function openLog(c: Config, counters: Counters): EventLog {
   const out = c.on('json') ? process.stdout : process.stderr;
   const format = c.text('logFormat') ?? 'auto';
   const text = format === 'text' || (format === 'auto' && !c.on('json') && out.isTTY);
@@ -101,7 +104,7 @@ function verifierOf(c: Config, log: EventLog): Promise<Verifier> {
   });
 }
 
-function portTaken(e: unknown): CliError | null {
+export function portTaken(e: unknown): CliError | null {
   if ((e as NodeJS.ErrnoException).code !== 'EADDRINUSE') return null;
   return new CliError(`port in use: ${(e as Error).message}`, Exit.portInUse, 'another relay may be running');
 }
@@ -127,9 +130,15 @@ async function orWithout<T>(
   }
 }
 
-async function openOps(c: Config, node: RelayNode, log: EventLog): Promise<OpsServer | null> {
+async function openOps(
+  c: Config,
+  node: RelayNode,
+  log: EventLog,
+  worker: Worker | null,
+): Promise<OpsServer | null> {
   const text = c.text('opsBind') ?? 'off';
-  if (text === 'off') return null;
+  const accepted = worker?.accepted('ops');
+  if (text === 'off' || (worker !== null && accepted === undefined)) return null;
   let bind: ReturnType<typeof parseBind>;
   try {
     bind = parseBind(text);
@@ -139,11 +148,12 @@ async function openOps(c: Config, node: RelayNode, log: EventLog): Promise<OpsSe
   const ops = await orWithout('opsBind', c.origin('opsBind').from === 'default', log, () =>
     OpsServer.start(node, {
       bind,
+      ...(accepted === undefined ? {} : { accepted }),
       httpEngine: c.text('httpEngine') as 'auto' | 'uws' | 'node',
       onError: (e) => log.log('error', 'http_error', { error: String(e) }),
     }),
   );
-  if (ops !== null) log.log('info', 'ops_listening', { host: bind.host, port: ops.port });
+  if (ops !== null && worker === null) log.log('info', 'ops_listening', { host: bind.host, port: ops.port });
   return ops;
 }
 
@@ -155,20 +165,22 @@ async function startRelay(
   counters: Counters,
   engine: VerifyEngine,
   log: EventLog,
+  worker: Worker | null,
 ): Promise<Relay> {
   const port = c.whole('s2Port');
   const [certFile, keyFile] = [c.text('wsTlsCert'), c.text('wsTlsKey')];
   if ((certFile === null) !== (keyFile === null)) throw usageError('wsTlsCert and wsTlsKey go together');
   const limits = Object.fromEntries(
-    Object.entries(LIMIT_SETTINGS).map(([key, name]) => [name, c.whole(key)]),
+    Object.entries(LIMIT_SETTINGS).map(([key, name]) => [name, share(c, key, worker)]),
   );
   try {
     return await Relay.start({
       network,
       signer,
+      ...(worker === null ? {} : { cluster: worker.cluster }),
       host: c.text('p2pBind') ?? '0.0.0.0',
       port,
-      wsPort: wsPortOf(c, port),
+      wsPort: worker === null ? wsPortOf(c, port) : worker.cluster.wsPort,
       wsTls: certFile !== null && keyFile !== null ? { certFile, keyFile } : null,
       wsUrl: c.text('wsUrl'),
       trustedProxies: c.list('trustedProxy'),
@@ -192,7 +204,7 @@ async function startRelay(
   }
 }
 
-async function takeDataFolder(dataDir: string): Promise<DataFolderLock> {
+export async function takeDataFolder(dataDir: string): Promise<DataFolderLock> {
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     return await DataFolderLock.take(dataDir);
@@ -204,11 +216,13 @@ async function takeDataFolder(dataDir: string): Promise<DataFolderLock> {
 }
 
 /** Runs a relay until a signal ends it. `reread` reads flags, environment and file again for a reload. */
-export async function serve(c: Config, reread: () => Config): Promise<number> {
+export async function serve(c: Config, reread: () => Config, args: readonly string[]): Promise<number> {
   const network = networkOf(c);
+  if (WorkerPort.isWorker) return runWorker(c, reread, network);
   // Before anything is touched: a configuration that cannot be used is told first.
   checkApi(c);
   bansOf(c);
+  if (c.whole('processes') > 1 || c.on('supervised')) return serveParent(c, args);
   const dataDir = resolve(c.text('dataFolderPath') ?? '.');
   const walletPath = c.text('wallet') ?? 'ixian.wal';
   if (c.on('onlyShowAddresses')) {
@@ -225,7 +239,7 @@ export async function serve(c: Config, reread: () => Config): Promise<number> {
       await rm(`${dataDir}/${test}peers.ixi`, { force: true });
       await rm(`${dataDir}/${test}headers`, { force: true, recursive: true });
     }
-    return await run(c, reread, network, await createSigner(wallet.exportPrivateKey()), dataDir);
+    return await run(c, reread, network, await createSigner(wallet.exportPrivateKey()), dataDir, null);
   } finally {
     await lock.release();
   }
@@ -237,8 +251,9 @@ async function run(
   network: Network,
   signer: Signer,
   dataDir: string,
+  worker: Worker | null,
 ): Promise<number> {
-  const counters = new Counters();
+  const counters = worker?.counters ?? new Counters();
   const log = openLog(c, counters);
   const node = new RelayNode(
     {
@@ -254,7 +269,7 @@ async function run(
     },
     counters,
   );
-  const life = new Life();
+  const life = new Life(worker !== null);
   const verifier = await verifierOf(c, log);
   node.verifier = verifier;
   const engine = measuredEngine(verifier, counters);
@@ -263,13 +278,20 @@ async function run(
   let bans: Bans | null = null;
   let api: RunningApi | null = null;
   try {
-    ops = await openOps(c, node, log);
-    relay = await startRelay(c, network, signer, dataDir, counters, engine, log);
+    ops = await openOps(c, node, log, worker);
+    relay = await startRelay(c, network, signer, dataDir, counters, engine, log, worker);
     node.attach(relay);
     const running = relay;
     const drain = new Drain(relay);
     bans = await Bans.open(relay, dataDir, bansOf(c));
-    const parts: ReloadPart[] = [limitsPart(() => running.control), bansPart(bans), logPart(log)];
+    const parts: ReloadPart[] = [
+      limitsPart(
+        () => running.control,
+        (config, key) => share(config, key, worker),
+      ),
+      bansPart(bans),
+      logPart(log),
+    ];
     const reloader = new Reloader(c, { counters, read: reread, parts });
     const backend: ApiBackend = {
       node,
@@ -281,22 +303,34 @@ async function run(
       log,
       walletPath: resolve(c.text('wallet') ?? 'ixian.wal'),
       config: () => reloader.config,
-      startDrain: () => void drainOn(drain, reloader.config, log, life),
-      reload: () => reloaded(reloader, log),
-      shutdown: (why) => life.end(why),
+      startDrain: () =>
+        worker === null ? void drainOn(drain, reloader.config, log, life) : worker.port.ask('drain', 'api'),
+      reload: () => {
+        worker?.port.ask('reload', 'api');
+        return reloaded(reloader, log);
+      },
+      shutdown: (why) => (worker === null ? life.end(why) : worker.port.ask('stop', why)),
+      cluster: worker?.operate(node, relay, drain, bans, log) ?? null,
     };
-    api = await startApi(c, backend, dataDir, log, (isDefault, start) =>
-      orWithout('apiBind', isDefault, log, start),
+    api = await startApi(
+      c,
+      backend,
+      dataDir,
+      log,
+      (isDefault, start) => orWithout('apiBind', isDefault, log, start),
+      worker === null ? null : (name) => worker.accepted(name),
     );
     parts.push(...api.parts);
-    tellStarted(c, relay);
-    life.onReload = () => void backend.reload();
-    life.onDrain = () => backend.startDrain();
+    life.onReload = () => void reloaded(reloader, log);
+    life.onDrain = () => void drainOn(drain, reloader.config, log, life);
+    if (worker === null) tellStarted(c, relay);
+    else worker.serve(relay, life, reloader);
     const why = await life.ended;
     node.phase = 'stopping';
     log.log('info', 'stopping', { why });
     drain.cancel();
-    await stopGracefully(relay, reloader.config.whole('stopDrainSeconds'));
+    if (why === RETIRED) await relay.stop();
+    else await stopGracefully(relay, reloader.config.whole('stopDrainSeconds'));
     log.log('info', 'stopped');
     return Exit.ok;
   } finally {
@@ -308,6 +342,30 @@ async function run(
     await ops?.stop();
     await engine.close();
     node.close();
+  }
+}
+
+/** A limit of the whole relay, or this process's share of it. */
+function share(c: Config, key: string, worker: Worker | null): number {
+  const whole = c.whole(key);
+  const counted = key === 'maxClients' || key === 'maxConnections';
+  return worker === null || !counted ? whole : Math.ceil(whole / worker.processes);
+}
+
+/** One of the processes of a relay: what it needs comes from its parent. */
+async function runWorker(c: Config, reread: () => Config, network: Network): Promise<number> {
+  const worker = await Worker.open((log) => openLog(c, log));
+  try {
+    const path = c.text('wallet') ?? 'ixian.wal';
+    const wallet = await openWalletAt(path, { literal: worker.password }, { create: false });
+    const signer = await createSigner(wallet.exportPrivateKey());
+    return await run(c, reread, network, signer, resolve(c.text('dataFolderPath') ?? '.'), worker);
+  } catch (e) {
+    if (e instanceof CliError) await worker.port.failed(e.exitCode, e.message);
+    else await worker.port.failed(Exit.failed, e instanceof Error ? (e.stack ?? e.message) : String(e));
+    throw e;
+  } finally {
+    await worker.close();
   }
 }
 
@@ -348,7 +406,7 @@ async function drainOn(drain: Drain, c: Config, log: EventLog, life: Life): Prom
 }
 
 /** Who the configuration refuses, every entry valid. */
-function bansOf(c: Config): readonly string[] {
+export function bansOf(c: Config): readonly string[] {
   const entries = c.list('ban');
   for (const e of entries)
     try {
@@ -383,7 +441,7 @@ function logPart(log: EventLog): ReloadPart {
  * Signals of a relay (docs/protocol/11 §12.4): SIGTERM and SIGINT end it in order, a second one at once; SIGHUP
  * reloads, SIGUSR2 drains.
  */
-class Life {
+export class Life {
   onReload: () => void = () => undefined;
   onDrain: () => void = () => undefined;
   /** Why the relay shall end. */
@@ -394,7 +452,8 @@ class Life {
   readonly #alive = setInterval(() => undefined, 1 << 30);
   readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
 
-  constructor() {
+  /** @param worker signals go to the parent, whose words count */
+  constructor(worker = false) {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -402,12 +461,17 @@ class Life {
       if (this.#asked) process.exit(130);
       this.end(name);
     };
-    this.#handlers = [
-      ['SIGINT', stop('SIGINT')],
-      ['SIGTERM', stop('SIGTERM')],
-      ['SIGHUP', () => this.onReload()],
-      ['SIGUSR2', () => this.onDrain()],
-    ];
+    const ignored = (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const).map(
+      (name) => [name, () => undefined] as const,
+    );
+    if (worker) this.#handlers = ignored;
+    else
+      this.#handlers = [
+        ['SIGINT', stop('SIGINT')],
+        ['SIGTERM', stop('SIGTERM')],
+        ['SIGHUP', () => this.onReload()],
+        ['SIGUSR2', () => this.onDrain()],
+      ];
     for (const [name, handler] of this.#handlers) process.on(name, handler);
   }
 

@@ -79,5 +79,5 @@ export async function run(args: string[]): Promise<number> {
   if (a.positionals.length > 0) throw usageError(`unexpected argument ${a.positionals[0]}`);
   const config = relayConfig(a);
   for (const w of config.warnings) process.stderr.write(`starling: warning: ${w}\n`);
-  return serve(config, () => relayConfig(a));
+  return serve(config, () => relayConfig(a), args);
 }

@@ -52,7 +52,7 @@ export interface PasswordSource {
 const passwordTriesMax = 3;
 
 /** The password a source gives without asking; null when it has none. */
-async function givenPassword(source: PasswordSource): Promise<string | null> {
+export async function givenPassword(source: PasswordSource): Promise<string | null> {
   const { file, literal } = source;
   if (file !== undefined) {
     try {

@@ -38,6 +38,7 @@ interface Slot<C extends PendingConnection> {
   readonly unconfirmed: Map<number, Item<C>>;
   /** Confirmed and not yet reported closed. */
   held: number;
+  retiring: boolean;
 }
 
 export interface HandOverOptions {
@@ -84,11 +85,17 @@ export class HandOver<C extends PendingConnection> {
 
   /** A worker takes connections from now on. */
   join(taker: Taker<C>): void {
-    this.#slots.set(taker.name, { taker, unconfirmed: new Map(), held: 0 });
+    this.#slots.set(taker.name, { taker, unconfirmed: new Map(), held: 0, retiring: false });
     this.#work();
   }
 
-  /** A worker takes none any more; what it has not confirmed is given to others. */
+  /** A worker gets nothing more; it lives and takes what is on its way to it. */
+  retire(name: string): void {
+    const slot = this.#slots.get(name);
+    if (slot !== undefined) slot.retiring = true;
+  }
+
+  /** A worker is gone; what it has not confirmed is given to others. */
   leave(name: string): void {
     const slot = this.#slots.get(name);
     if (slot === undefined) return;
@@ -169,7 +176,8 @@ export class HandOver<C extends PendingConnection> {
     let least = Number.POSITIVE_INFINITY;
     for (const s of this.#slots.values()) {
       const load = s.held + s.unconfirmed.size;
-      if (load >= s.taker.capacity || s.unconfirmed.size >= unconfirmedMax || load >= least) continue;
+      if (s.retiring || load >= s.taker.capacity || s.unconfirmed.size >= unconfirmedMax || load >= least)
+        continue;
       best = s;
       least = load;
     }

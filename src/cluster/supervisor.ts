@@ -304,7 +304,7 @@ export class Supervisor {
   }
 
   #appoint(name: string | null): void {
-    if (this.#leader !== null) this.#leaderHandOver.leave(this.#leader);
+    if (this.#leader !== null) this.#leaderHandOver.retire(this.#leader);
     this.#leader = name;
     const w = name === null ? undefined : this.#workers.get(name);
     for (const x of this.#workers.values()) x.send({ type: 'leader', name });
@@ -428,7 +428,8 @@ export class Supervisor {
   async #retire(w: WorkerProcess): Promise<void> {
     if (w.state === 'gone') return;
     w.state = 'retiring';
-    this.#handOver.leave(w.name);
+    // Not left: what is on its way to it would be served twice.
+    this.#handOver.retire(w.name);
     w.send({ type: 'retire' });
     await w.end(this.#o.stopMs);
   }

@@ -169,6 +169,11 @@ export class WorkerPort {
   }
 
   #socket(h: WorkerHandlers, id: number, gate: string, socket: Socket | undefined): void {
+    // The parent has given it to another already.
+    if (!process.connected) {
+      socket?.destroy();
+      return;
+    }
     // No handle: the system could not give us a descriptor. The parent still has its own.
     if (socket === undefined || (id > 0 && this.#open >= this.#capacity)) {
       this.#say({ type: 'full', id });

@@ -20,6 +20,8 @@ export interface Histogram {
   readonly count: number;
   readonly sum: number;
   observe(v: number): void;
+  /** Adds what another histogram with the same bounds observed. @throws RangeError for other bounds */
+  merge(cumulative: readonly number[], sum: number): void;
   /** Observations at or below `bounds[i]`; one entry more for everything. */
   cumulative(): readonly number[];
 }
@@ -55,6 +57,16 @@ class Buckets implements Histogram {
     this.#counts[i]!++;
     this.count++;
     this.sum += v;
+  }
+  merge(cumulative: readonly number[], sum: number): void {
+    if (cumulative.length !== this.#counts.length) throw new RangeError('other bounds');
+    let before = 0;
+    cumulative.forEach((c, i) => {
+      this.#counts[i]! += c - before;
+      before = c;
+    });
+    this.count += before;
+    this.sum += sum;
   }
   cumulative(): readonly number[] {
     let run = 0;

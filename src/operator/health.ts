@@ -28,12 +28,17 @@ export function addHealthRoutes(server: HttpServer, node: RelayNode): void {
 
 /** Adds `/metrics` in the format that the Accept header prefers (11 §12.2). */
 export function addMetricsRoute(server: HttpServer, node: RelayNode): void {
-  server.route('GET', '/metrics', (request) => {
+  server.route('GET', '/metrics', async (request) => {
     const format = formatFor(request.header('accept'));
+    // Of several processes one answers for all.
+    const { counters, sampled } = (await node.gather?.()) ?? {
+      counters: node.counters,
+      sampled: node.sample(),
+    };
     return {
       status: 200,
       headers: { 'content-type': contentTypeOf(format), 'cache-control': 'no-store' },
-      body: renderMetrics(node.counters, node.sample(), format),
+      body: renderMetrics(counters, sampled, format),
     };
   });
 }

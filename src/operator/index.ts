@@ -24,6 +24,7 @@ export {
   parseApiBind,
 } from './api/server.js';
 export { V1_ROUTES, type V1Route } from './api/v1.js';
+export { ClusterOperator, type ClusterTotals } from './cluster.js';
 export * from './config/index.js';
 export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';
 export { addHealthRoutes, addMetricsRoute } from './health.js';
@@ -65,7 +66,7 @@ export {
 } from './metrics/render.js';
 export { RuntimeMonitor } from './metrics/runtime.js';
 export { type Check, CORE_COMPAT, type NodeFacts, type ReadyTerms, RelayNode } from './node.js';
-export { type Bind, OpsServer, type OpsServerOptions, parseBind } from './ops-server.js';
+export { type Accepted, type Bind, OpsServer, type OpsServerOptions, parseBind } from './ops-server.js';
 export { Page, type PageName, type PageOptions } from './pages.js';
 export { LIMIT_SETTINGS, limitsPart, Reloader, type ReloadPart, type ReloadResult } from './reload.js';
 export { replaceFile } from './replace-file.js';

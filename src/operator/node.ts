@@ -51,6 +51,8 @@ export class RelayNode {
   readonly startedMs = Date.now();
   readonly runtime: RuntimeMonitor;
   phase: Phase = 'starting';
+  /** Numbers of all processes of this relay; absent when it is one alone. */
+  gather?: () => Promise<{ readonly counters: Counters; readonly sampled: readonly Sampled[] }>;
   /** What verifies signatures, where it tells what it does. */
   verifier: Verifier | null = null;
   #relay: Relay | null = null;

@@ -90,12 +90,15 @@ const sameValues = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((v, i) => v === b[i]);
 
 /** Limits of the relay by the configuration. */
-export function limitsPart(control: () => RelayControl): ReloadPart {
+export function limitsPart(
+  control: () => RelayControl,
+  value: (config: Config, key: string) => number = (config, key) => config.whole(key),
+): ReloadPart {
   const names = Object.entries(LIMIT_SETTINGS);
   return {
     keys: names.map(([key]) => key),
     prepare: (config) => {
-      const limits = Object.fromEntries(names.map(([key, limit]) => [limit, config.whole(key)]));
+      const limits = Object.fromEntries(names.map(([key, limit]) => [limit, value(config, key)]));
       return () => void control().setLimits(limits);
     },
   };

@@ -104,6 +104,18 @@ export class RelayControl {
     return top.map((t) => snapshotOf(t.peer));
   }
 
+  /** Connections of clients, or all others, with ids above `after`, in order of their ids. */
+  page(
+    clients: boolean,
+    after: number,
+    max: number,
+  ): { readonly items: PeerSnapshot[]; readonly total: number; readonly more: boolean } {
+    const all = this.ctx.peers.filter((p) => (p.isInbound && p.isClient) === clients);
+    // Ids grow and are never used again: a place stays right while connections come and go.
+    const rest = all.filter((p) => p.id > after).sort((a, b) => a.id - b.id);
+    return { items: rest.slice(0, max).map(snapshotOf), total: all.length, more: rest.length > max };
+  }
+
   totals(): TrafficTotals {
     const groups = new Map<string, { role: PeerRole; type: string; count: number }>();
     const t = {

@@ -1,5 +1,6 @@
 import type { Signer, VerifyEngine } from '../../identity/index.js';
 import type { Relay } from '../../relay/index.js';
+import type { ClusterOperator } from '../cluster.js';
 import type { Config } from '../config/index.js';
 import type { Drain } from '../drain.js';
 import type { EventLog } from '../log.js';
@@ -22,6 +23,8 @@ export interface ApiBackend {
   /** Starts the long drain unless it runs. */
   startDrain(): void;
   reload(): ReloadResult;
+  /** The other processes of this relay; null when it is one alone. */
+  readonly cluster?: ClusterOperator | null;
   /** Asks the program to end in order. */
   shutdown(why: string): void;
 }

@@ -86,6 +86,17 @@ export class Bans {
     this.#apply();
   }
 
+  /** Called when the file has changed, so that other processes of the relay can read it again. */
+  onSaved: () => void = () => undefined;
+
+  /** Reads the file again, which another process has changed, and applies it. */
+  async reread(): Promise<void> {
+    const entries = await this.#load();
+    this.#added.clear();
+    for (const { target, reason, expires } of entries) this.#added.set(target, { reason, expires });
+    this.#apply();
+  }
+
   async close(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#writes;
@@ -125,6 +136,7 @@ export class Bans {
       .then(async () => {
         await writeFile(join(dir, `${FILE}.tmp`), text, { mode: 0o600 });
         await rename(join(dir, `${FILE}.tmp`), join(dir, FILE));
+        this.onSaved();
       })
       .catch(() => undefined);
   }

@@ -7,6 +7,7 @@ import {
 } from '../../link/node/index.js';
 import { addHealthRoutes } from '../health.js';
 import type { LiveFeed } from '../live/feed.js';
+import { type Accepted, listenOrTake } from '../ops-server.js';
 import { type ApiAccess, hostAllowed, isForeign, isLoopbackHost, type Role } from './auth.js';
 import type { ApiBackend } from './backend.js';
 import { addDashboardRoutes } from './dashboard.js';
@@ -58,6 +59,8 @@ export interface ApiServerOptions {
   readonly httpEngine?: 'auto' | 'uws' | 'node';
   /** Feeds the dashboard at `/`; none is served without it. */
   readonly live?: LiveFeed;
+  /** Its connections are accepted by another process. */
+  readonly accepted?: Accepted;
   audit(entry: AuditEntry): void;
   onError?(error: unknown): void;
 }
@@ -78,7 +81,7 @@ export class ApiServer {
   /** Rejects when the address cannot be bound. `live` feeds the dashboard; without it there is none. */
   static async start(backend: ApiBackend, options: ApiServerOptions): Promise<ApiServer> {
     const server = await createHttpServer({
-      prefer: options.httpEngine ?? 'auto',
+      prefer: options.accepted === undefined ? (options.httpEngine ?? 'auto') : 'node',
       onError: (error) => options.onError?.(error),
     });
     const gate = new Gate(backend, options);
@@ -96,8 +99,8 @@ export class ApiServer {
         gate.guard(null, null, (r, c) => reference.handle(r, c)),
         { bodyBytesMax },
       );
-    const listener = await server.listen({ host: listenHost(options.bind.host), port: options.bind.port });
-    return new ApiServer(server, listener.port);
+    const bind = { host: listenHost(options.bind.host), port: options.bind.port };
+    return new ApiServer(server, await listenOrTake(server, bind, options.accepted));
   }
 
   async stop(): Promise<void> {

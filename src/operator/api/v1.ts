@@ -101,17 +101,16 @@ function whole(text: string | null, name: string, fallback: number, max: number)
   return Number(text);
 }
 
-function connections(b: ApiBackend, r: V1Request, clients: boolean): Json {
+async function connections(b: ApiBackend, r: V1Request, clients: boolean): Promise<Json> {
   const limit = Math.max(1, whole(r.query.get('limit'), 'limit', pageDefault, pageMax));
   const after = whole(r.query.get('cursor'), 'cursor', 0, Number.MAX_SAFE_INTEGER);
-  const all = b.relay.control.peers().filter((p) => (p.role === 'inbound' && p.type === 'C') === clients);
-  // Ids grow and are never used again: a cursor stays right while connections come and go.
-  const rest = all.filter((p) => p.id > after);
-  const items = rest.slice(0, limit).map(({ sinceMs, ip: _ip, ...p }) => ({
+  const found = await (b.cluster ?? b.relay.control).page(clients, after, limit);
+  const { total, more } = found;
+  const items = found.items.map(({ sinceMs, ip: _ip, ...p }) => ({
     ...p,
     since: Math.floor(sinceMs / 1000),
   }));
-  return { items, total: all.length, next: rest.length > limit ? String(items.at(-1)!.id) : null };
+  return { items, total, next: more ? String(items.at(-1)!.id) : null };
 }
 
 function sectors(b: ApiBackend, r: V1Request): Json {
@@ -139,8 +138,9 @@ function parsed(text: string): Uint8Array {
 }
 
 /** Every counter of something not taken, with its reason. */
-function drops(b: ApiBackend): Json {
-  return b.node.counters
+async function drops(b: ApiBackend): Promise<Json> {
+  const counters = (await b.node.gather?.())?.counters ?? b.node.counters;
+  return counters
     .samples()
     .filter(
       (s) => s.kind === 'counter' && /_(dropped|refused|rejected|errors|suppressed)_total$/.test(s.name),
@@ -217,10 +217,12 @@ export const V1_ROUTES: readonly V1Route[] = [
         reason: string,
       }),
     }),
-    run: (b) => {
-      const s = b.relay.status();
+    run: async (b) => {
+      const own = b.relay.status();
       const checks = b.node.readyChecks();
-      const bytes = trafficBytes(b);
+      const all = (await b.cluster?.totals()) ?? null;
+      const s = all === null ? own : { ...own, ...all };
+      const bytes = all ?? { bytesIn: trafficBytes(b).in, bytesOut: trafficBytes(b).out };
       return {
         version: b.node.facts.version,
         network: b.node.facts.network,
@@ -231,7 +233,7 @@ export const V1_ROUTES: readonly V1Route[] = [
         draining: b.node.draining,
         checks: Object.fromEntries(Object.entries(checks).map(([k, c]) => [k, { ...c }])),
         connections: s.connections,
-        clients: b.relay.control.clientIds().length,
+        clients: all?.clients ?? b.relay.control.clientIds().length,
         sessions: s.sessions,
         ledgerPeers: s.ledgerPeers,
         sectorPeers: s.sectorPeers,
@@ -240,8 +242,8 @@ export const V1_ROUTES: readonly V1Route[] = [
         height: s.height,
         networkHeight: s.networkHeight,
         clockOffsetSeconds: s.unclampedTimeDifferenceSeconds,
-        bytesIn: bytes.in,
-        bytesOut: bytes.out,
+        bytesIn: bytes.bytesIn,
+        bytesOut: bytes.bytesOut,
         verify: verifyOf(b),
       };
     },
@@ -276,8 +278,9 @@ export const V1_ROUTES: readonly V1Route[] = [
     changes: true,
     answer: object({ id: integer }),
     refusals: [404],
-    run: (b, r) => {
-      if (!/^\d+$/.test(r.rest) || !b.relay.control.disconnect(Number(r.rest)))
+    run: async (b, r) => {
+      const id = /^\d+$/.test(r.rest) ? Number(r.rest) : 0;
+      if (!b.relay.control.disconnect(id) && (await b.cluster?.disconnect(id)) !== true)
         throw new V1Error(404, 'not_found', 'no open connection with that id');
       return { id: Number(r.rest) };
     },
@@ -389,6 +392,7 @@ export const V1_ROUTES: readonly V1Route[] = [
     answer: drainState,
     run: (b) => {
       b.drain.cancel();
+      b.cluster?.tellDrainCancelled();
       return { state: b.drain.state, clients: b.relay.control.clientIds().length };
     },
   },
@@ -415,6 +419,7 @@ export const V1_ROUTES: readonly V1Route[] = [
       if (typeof level !== 'string' || !isLogLevel(level))
         throw new V1Error(422, 'bad_body', `level must be one of ${LOG_LEVELS.join(', ')}`);
       b.log.setLevels(levelsFrom(level));
+      b.cluster?.tellLevel(level);
       return { levels: [...b.log.levels] };
     },
   },

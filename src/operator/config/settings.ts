@@ -135,6 +135,18 @@ export const SETTINGS: readonly Setting[] = [
     default: '0',
     about: 'run without a ledger: this relay is its own sector',
   },
+  {
+    key: 'processes',
+    value: whole(1, 64, 'processes'),
+    default: '1',
+    about: 'processes that share the work of this relay; above 1 a parent holds the ports',
+  },
+  {
+    key: 'supervised',
+    value: onOff,
+    default: '0',
+    about: 'a parent holds the ports also for a single process, so that starling upgrade can replace it',
+  },
   { key: 'wallet', short: 'w', value: path, default: 'ixian.wal', about: 'wallet file' },
   {
     key: 'walletPassword',

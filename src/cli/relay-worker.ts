@@ -27,7 +27,7 @@ export interface WorkerInit {
 /** Why a process ends whose clients have been moved on already. */
 export const RETIRED = 'retired';
 /** After its clients were told, a retiring process waits so long for the last of them to go. */
-const lastClientsMs = 5_000;
+const lastClientsMs = 15_000;
 
 /** This process as one of several of a relay. */
 export class Worker {
@@ -129,9 +129,10 @@ export class Worker {
     const seconds = reloader.config.whole('drainSeconds');
     await spreadByes(relay, { seconds, code, text, moving: true }).done;
     const until = Date.now() + lastClientsMs;
-    while (relay.control.totals().inbound > 0 && Date.now() < until) {
+    const { control } = relay;
+    while ((control.totals().inbound > 0 || control.parked > 0) && Date.now() < until) {
       // Those whose hello was under way when the others were told.
-      for (const id of relay.control.clientIds()) relay.control.moveOn(id);
+      for (const id of control.clientIds()) control.moveOn(id);
       await new Promise((r) => setTimeout(r, 20));
     }
   }

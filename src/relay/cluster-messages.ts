@@ -2,6 +2,7 @@ import type { Bus } from '../cluster/index.js';
 import { EnvelopeScan, encodeRelayError } from '../messages/index.js';
 import { Code, DecodeError } from '../wire/index.js';
 import type { RelayContext } from './context.js';
+import { ParkedMessages } from './parked.js';
 import { RelayPeer } from './peer.js';
 import { RemoteSession } from './remote-session.js';
 
@@ -70,12 +71,15 @@ export class ClusterMessages {
   /** Messages that went to several processes: how many of them may still take it. */
   readonly #spreads = new Map<number, { left: number }>();
   #nextSpread = 1;
+  /** Of clients that cannot be told any more, because they are being moved on. */
+  readonly parked: ParkedMessages;
 
   constructor(
     private readonly ctx: RelayContext,
     private readonly bus: Bus,
     private readonly deliver: DeliverHere,
   ) {
+    this.parked = new ParkedMessages(ctx.clock, ctx.counters, (payload) => this.#retry(payload));
     bus.on(topic, (_from, bytes) => this.#arrived(bytes));
     bus.on(failedTopic, (_from, bytes) => this.#failed(decodeHead(bytes)));
     bus.onLost(topic, (_to, bytes) => {
@@ -145,7 +149,21 @@ export class ClusterMessages {
     if (head.silent) return;
     const back = { ...head, hops: 0 };
     if (head.origin === this.bus.self) this.#fail(back, payload);
-    else this.bus.send(head.origin, failedTopic, encodeHead(back, payload), 'control');
+    else if (!this.bus.send(head.origin, failedTopic, encodeHead(back, payload), 'control'))
+      // The process it came to has been replaced meanwhile, and its sender with it.
+      this.parked.add(payload);
+  }
+
+  /** A parked message once more; true when somebody took it. */
+  #retry(payload: Uint8Array): boolean {
+    const { bytes, at, length } = this.#envelope.of(payload).recipientSpan;
+    const receivers = this.ctx.sessions.receivers(bytes, at, length);
+    const here = receivers.filter((r) => r instanceof RelayPeer);
+    if (here.length > 0) return this.deliver(here, payload) > 0;
+    const there = receivers.find((r) => r instanceof RemoteSession);
+    if (there === undefined) return false;
+    const head: Head = { hops: 0, silent: false, spread: 0, senderId: 0, origin: this.bus.self };
+    return this.bus.send(there.node, topic, encodeHead(head, payload));
   }
 
   #failed(m: { readonly head: Head; readonly payload: Uint8Array }): void {
@@ -160,7 +178,10 @@ export class ClusterMessages {
       this.#spreads.delete(head.spread);
     }
     const sender = this.ctx.peers.get(head.senderId);
-    if (sender === null || !sender.isOpen) return;
+    if (sender === null || !sender.isOpen) {
+      this.parked.add(payload);
+      return;
+    }
     const { id, sender: claimed, recipient } = this.#envelope.of(payload);
     sender.send(
       Code.s2data,

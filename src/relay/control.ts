@@ -231,6 +231,11 @@ export class RelayControl {
     return true;
   }
 
+  /** Messages of clients that were moved on whose receivers are not back yet. */
+  get parked(): number {
+    return this.ctx.cluster?.messages.parked.size ?? 0;
+  }
+
   /** Ids of client connections, oldest first. */
   clientIds(): number[] {
     return this.ctx.peers.filter((p) => p.isInbound && p.isClient).map((p) => p.id);

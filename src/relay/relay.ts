@@ -661,6 +661,7 @@ export class Relay {
     this.#connections?.drain();
     this.#outbound?.stop();
     this.#presence?.stop();
+    this.#ctx.cluster?.messages.parked.stop();
     this.#ledger?.stop();
     await this.#listener?.close();
     this.#connections?.closeAll('The relay is shutting down');

@@ -196,7 +196,11 @@ export class StreamRouter {
   ): void {
     this.#drop(reason);
     this.#result(type, result, payload.length);
-    if (!from.isOpen) return;
+    if (!from.isOpen) {
+      // It is being moved to another process: what it sent last must not be lost on the way.
+      if (reason !== 'rate_limit' && reason !== 'no_recipient') this.options.remote?.()?.parked.add(payload);
+      return;
+    }
     const { id, sender, recipient } = this.#envelope;
     from.send(
       Code.s2data,

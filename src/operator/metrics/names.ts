@@ -97,6 +97,7 @@ export const METRICS: readonly MetricSpec[] = [
   m('counter', 'ixian_cluster_questions_total', 'Questions to the ledger through the leading process', [
     'result',
   ]),
+  m('counter', 'ixian_messages_parked_total', 'Messages of clients that were moved on', ['result']),
   m('counter', 'ixian_relay_received_total', 'Stream messages received'),
   m('counter', 'ixian_relay_dropped_total', 'Stream messages not handed on', ['reason']),
   m('counter', 'ixian_frames_dropped_total', 'Protocol messages not handled', ['reason']),

@@ -59,7 +59,8 @@ class WsTransport implements Transport {
     this.#inbox = new MessageInbox(unreadBytesMax, () => this.#violate(1009, 'too much unread'));
     socket.on('message', (data: Uint8Array, isBinary: boolean) => {
       if (!isBinary) this.#violate(1003, 'binary messages only');
-      else if (!this.#ending) this.#inbox.take(data, false);
+      // Also behind our own end: what the peer sent before it saw that end is taken, as over TCP.
+      else this.#inbox.take(data, false);
     });
     socket.on('error', (e: NodeJS.ErrnoException) =>
       this.#over(e.code?.startsWith('WS_ERR') === true ? 'violation' : 'error', e.code ?? e.message),

@@ -168,10 +168,7 @@ async function upgrade(
   tellProgress: (event: string, fields: Readonly<Record<string, unknown>>) => void,
 ): Promise<void> {
   try {
-    await s.upgrade((event, fields) => {
-      log.log('info', event as 'upgrade_started', fields);
-      tellProgress(event, fields);
-    });
+    await s.upgrade(tellProgress);
   } catch (e) {
     const error = (e as Error).message;
     log.log('error', 'upgrade_failed', { error });

@@ -334,7 +334,8 @@ export class Supervisor {
     this.#leaderHandOver.leave(w.name);
     const lived = Date.now() - w.startedMs;
     const fields = { worker: w.name, pid: w.pid, code, signal, seconds: Math.round(lived / 1000) };
-    this.#o.log(expected ? 'info' : 'error', 'worker_ended', fields);
+    if (expected) this.#o.log('info', 'worker_ended', fields);
+    else this.#o.log('error', 'worker_ended', fields);
     if (this.#stopping) return;
     if (this.#leader === w.name) this.#appoint(this.#candidate()?.name ?? null);
     this.#spares();
@@ -399,7 +400,9 @@ export class Supervisor {
     this.#upgrading = true;
     try {
       const old = [...this.#workers.values()];
-      progress('upgrade_started', { workers: old.length });
+      const started = { workers: old.length };
+      this.#o.log('info', 'upgrade_started', started);
+      progress('upgrade_started', started);
       for (const [i, w] of old.entries()) {
         if (w.state === 'gone') continue;
         const fresh = this.#spawn();
@@ -417,9 +420,12 @@ export class Supervisor {
           if (this.#workers.get(fresh.name)?.state === 'ready') this.#appoint(fresh.name);
         }
         await this.#retire(w);
-        progress('worker_replaced', { worker: w.name, by: fresh.name, done: i + 1, of: old.length });
+        const replaced = { worker: w.name, by: fresh.name, done: i + 1, of: old.length };
+        this.#o.log('info', 'worker_replaced', replaced);
+        progress('worker_replaced', replaced);
       }
-      progress('upgrade_ended', { workers: old.length });
+      this.#o.log('info', 'upgrade_ended', started);
+      progress('upgrade_ended', started);
     } finally {
       this.#upgrading = false;
     }

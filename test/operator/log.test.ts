@@ -89,7 +89,7 @@ it('one kind of event that floods is limited, counted, and told with its next li
 
 describe('the list of events', () => {
   const root = new URL('../../src/', import.meta.url);
-  const sources = ['relay/', 'operator/', 'cli/'].flatMap((dir) =>
+  const sources = ['cluster/', 'relay/', 'operator/', 'cli/'].flatMap((dir) =>
     readdirSync(new URL(dir, root), { recursive: true, encoding: 'utf8' })
       .filter((f) => f.endsWith('.ts'))
       .map((f) => readFileSync(new URL(dir + f, root), 'utf8')),

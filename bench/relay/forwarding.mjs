@@ -1,13 +1,20 @@
 // CPU per forwarded 512-byte message: the relay beside the floor and nats-server, at fixed rates.
 
 import { atMost, median, noiseOf } from './judge.mjs';
-import { startFloor, startGenerator, startNats, startRelay, startTarget } from './servers.mjs';
+import { onePrefix, startFloor, startGenerator, startNats, startRelay, startTarget } from './servers.mjs';
 
-export const about =
-  'CPU per forwarded message at 30,000/s and 60,000/s, 50 and 500 pairs, TCP and WebSocket';
+export const about = 'CPU per forwarded message over TCP at 30,000/s and 60,000/s, 50 and 500 pairs';
 
 /** No allowance of one connection or wallet may stand in the way of what is measured here. */
-export const unlimited = ['--messagesPerSecond=1000000', '--requestsPerSecond=1000000'];
+export const unlimited = [
+  '--messagesPerSecond=0',
+  '--requestsPerSecond=0',
+  '--bytesPerSecond=0',
+  '--walletMessagesPerSecond=0',
+  '--walletRequestsPerSecond=0',
+  '--walletBytesPerSecond=0',
+  ...onePrefix,
+];
 
 /** One server and the generator that talks to it. */
 export async function arm(name, dialect, server, pairs) {
@@ -54,54 +61,53 @@ async function rounds(arms, rate, { rounds: n, seconds }) {
   return taken;
 }
 
-export async function run(settings) {
+export async function run(settings, transport = 'tcp') {
   const bars = [];
   const rows = [];
-  for (const transport of ['tcp', 'ws'])
-    for (const pairs of [50, 500]) {
-      const arms = await armsOf(transport, pairs, settings);
-      try {
-        for (const rate of [30_000, 60_000]) {
-          settings.say(`${transport}, ${pairs} pairs, ${rate}/s`);
-          const [again, ...taken] = await rounds(arms, rate, settings);
-          const cost = (runs) => runs.map((r) => r.cpuMicrosecondsPerMessage);
-          const ratios = (a, b) => cost(a).map((v, i) => v / cost(b)[i]);
-          const spread = noiseOf(ratios(again, taken[0]));
-          for (const [i, a] of arms.entries())
-            rows.push(rowOf(`${transport}, ${pairs} pairs, ${rate}/s`, a.name, taken[i]));
-          const where = `${transport === 'ws' ? 'WebSocket' : 'TCP'}, ${pairs} pairs, ${rate.toLocaleString('en-US')}/s`;
-          const lost = taken[1].reduce((n, r) => n + r.lost + r.wrong, 0);
-          const more = { unit: '×', lost };
-          const floorBar = transport === 'ws' ? 1.6 : 1.4;
+  for (const pairs of [50, 500]) {
+    const arms = await armsOf(transport, pairs, settings);
+    try {
+      for (const rate of [30_000, 60_000]) {
+        settings.say(`${transport}, ${pairs} pairs, ${rate}/s`);
+        const [again, ...taken] = await rounds(arms, rate, settings);
+        const cost = (runs) => runs.map((r) => r.cpuMicrosecondsPerMessage);
+        const ratios = (a, b) => cost(a).map((v, i) => v / cost(b)[i]);
+        const spread = noiseOf(ratios(again, taken[0]));
+        for (const [i, a] of arms.entries())
+          rows.push(rowOf(`${transport}, ${pairs} pairs, ${rate}/s`, a.name, taken[i]));
+        const where = `${transport === 'ws' ? 'WebSocket' : 'TCP'}, ${pairs} pairs, ${rate.toLocaleString('en-US')}/s`;
+        const lost = taken[1].reduce((n, r) => n + r.lost + r.wrong, 0);
+        const more = { unit: '×', lost };
+        const floorBar = transport === 'ws' ? 1.6 : 1.4;
+        bars.push(
+          atMost(
+            `CPU per message, ${where} : floor`,
+            floorBar,
+            median(ratios(taken[1], taken[0])),
+            spread,
+            more,
+          ),
+        );
+        const nats = arms.findIndex((a) => a.name === 'nats-server');
+        if (transport === 'tcp')
           bars.push(
-            atMost(
-              `CPU per message, ${where} : floor`,
-              floorBar,
-              median(ratios(taken[1], taken[0])),
-              spread,
-              more,
-            ),
+            nats < 0
+              ? atMost(`CPU per message, ${where} : nats-server`, 1.25, null, spread, more)
+              : atMost(
+                  `CPU per message, ${where} : nats-server`,
+                  1.25,
+                  median(ratios(taken[1], taken[nats])),
+                  spread,
+                  more,
+                ),
           );
-          const nats = arms.findIndex((a) => a.name === 'nats-server');
-          if (transport === 'tcp')
-            bars.push(
-              nats < 0
-                ? atMost(`CPU per message, ${where} : nats-server`, 1.25, null, spread, more)
-                : atMost(
-                    `CPU per message, ${where} : nats-server`,
-                    1.25,
-                    median(ratios(taken[1], taken[nats])),
-                    spread,
-                    more,
-                  ),
-            );
-        }
-      } finally {
-        for (const a of arms) await a.stop();
       }
+    } finally {
+      for (const a of arms) await a.stop();
     }
+  }
   return {
-    title: 'CPU per forwarded 512-byte message',
+    title: `CPU per forwarded 512-byte message, ${transport === 'ws' ? 'WebSocket' : 'TCP'}`,
     bars,
     rows,
     columns: {

@@ -1,7 +1,7 @@
 // Clients that only ping: what they cost, and how many one process holds.
 
 import { atLeast, atMost, median, noiseOf } from './judge.mjs';
-import { moveTo, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
+import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
 
 export const about = 'CPU with 1,000 and 18,000 idle pinging clients; 18,000 connected to one process';
 
@@ -26,7 +26,7 @@ export async function run(settings) {
       'relay',
       'tcp',
       await startRelay({
-        settings: ['--maxConnections=19000', '--maxClients=19000'],
+        settings: ['--maxConnections=19000', '--maxClients=19000', ...onePrefix],
         env: { UV_THREADPOOL_SIZE: '4' },
       }),
     ],

@@ -28,7 +28,12 @@ export async function run(settings) {
         });
       const first = await ask();
       const requestBytes = first.questionBytes;
-      const floor = await startFloor('tcp-answers', [String(first.answerBytes), String(requestBytes)]);
+      const gathers = what === 'presence';
+      const floor = await startFloor('tcp-answers', [
+        String(first.answerBytes),
+        String(requestBytes),
+        ...(gathers ? [] : ['--single']),
+      ]);
       const askFloor = () =>
         generator.ask({
           what: 'bytes',
@@ -60,7 +65,7 @@ export async function run(settings) {
       }
       const group = `${what === 'presence' ? 'getPresence2' : 'getSectorNodes'}, answers of ${first.answerBytes} bytes`;
       for (const [name, runs] of [
-        ['node:net floor, gathered', floors],
+        [gathers ? 'node:net floor, gathered' : 'node:net floor, one write each', floors],
         ['relay', own],
       ])
         rows.push({

@@ -11,7 +11,17 @@ import { write } from './report.mjs';
 import { parseTarget } from './servers.mjs';
 
 /** In the order in which they are run and shown. */
-const NAMES = ['floors', 'forwarding', 'ceiling', 'lookups', 'start', 'hostile', 'idle', 'memory'];
+const NAMES = [
+  'floors',
+  'forwarding',
+  'websocket',
+  'ceiling',
+  'lookups',
+  'start',
+  'hostile',
+  'idle',
+  'memory',
+];
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const { values } = parseArgs({

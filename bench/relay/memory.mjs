@@ -2,7 +2,7 @@
 
 import { atMost } from './judge.mjs';
 import { residentBytes, slabBytes } from './machine.mjs';
-import { moveTo, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
+import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
 
 export const about = 'resident memory per idle client, TCP and WebSocket, 5,000 to 15,000';
 
@@ -47,7 +47,8 @@ async function slope(settings, name, what, server) {
 export async function run(settings) {
   const rows = [];
   const bars = [];
-  const relay = () => startRelay({ settings: ['--maxConnections=19000', '--maxClients=19000'] });
+  const relay = () =>
+    startRelay({ settings: ['--maxConnections=19000', '--maxClients=19000', ...onePrefix] });
   for (const [name, what, start, bar] of [
     ['node:net floor', 'floor', () => startFloor('tcp-idle'), null],
     ['relay', 'tcp', relay, 8],

@@ -12,6 +12,23 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const serverCore = '0';
 export const generatorCore = '1';
 
+/** Everybody comes from one address here, which no relay in the world would see. */
+export const onePrefix = [
+  '--maxPercentPerSource=100',
+  '--maxPercentPerPrefix=100',
+  '--prefixConnectsPerSecond=0',
+  '--prefixBytesPerSecond=0',
+  '--prefixMessagesPerSecond=0',
+  '--prefixRequestsPerSecond=0',
+];
+
+/** Processes of this run. Whatever ends it ends them: none may stay behind and disturb the next run. */
+const children = new Set();
+process.on('exit', () => {
+  for (const c of children) c.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+
 /** Starts a command on one core; its lines of standard output one by one. */
 export function pinned(core, command, args, options = {}) {
   const child = spawn('taskset', ['-c', core, command, ...args], {
@@ -20,7 +37,13 @@ export function pinned(core, command, args, options = {}) {
     ...options,
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const ended = new Promise((resolve) => child.on('close', resolve));
+  children.add(child);
+  const ended = new Promise((resolve) =>
+    child.on('close', () => {
+      children.delete(child);
+      resolve();
+    }),
+  );
   return {
     pid: child.pid,
     async line() {
@@ -70,10 +93,18 @@ export async function startNats() {
   return { name: 'nats-server', pid: p.pid, port, stop: p.stop };
 }
 
+/** Switches that a build knows: an earlier one, measured for comparison, has fewer limits to lift. */
+function knownTo(main) {
+  const help = execFileSync(process.execPath, [main, 'relay', '--help'], { cwd: root, encoding: 'utf8' });
+  return new Set(help.match(/--[A-Za-z0-9]+/g));
+}
+
 /** A relay of this tree: alone, no limit in its way that the measure does not name. */
 export async function startRelay({ nodeArgs = [], settings = [], main = 'dist/cli/main.js', env = {} } = {}) {
   const folder = relayFolder();
-  const p = pinned(serverCore, process.execPath, [...nodeArgs, main, ...relayArgs(folder), ...settings], {
+  const known = knownTo(main);
+  const given = settings.filter((s) => known.has(s.split('=')[0]));
+  const p = pinned(serverCore, process.execPath, [...nodeArgs, main, ...relayArgs(folder), ...given], {
     env: { ...process.env, ...env },
   });
   const started = await p.line();

@@ -22,8 +22,8 @@ const { sectorPrefix } = await import(dist('identity'));
 const wallets = 1_000;
 /** Relays that a sector answer names. */
 const relays = 7;
-/** Identities apart from those that other generators use. */
-const firstWallet = 1_000_000;
+/** Identities apart from those that other generators use, and the relays' apart from the clients'. */
+const firstOf = { presence: 1_000_000, sectors: 2_000_000 };
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -41,13 +41,13 @@ async function tell(command, crowd) {
   const sectors = command.what === 'sectors';
   const n = sectors ? relays : wallets;
   for (let i = 0; i < n; i++) {
-    socket.write(await crowd.presence(firstWallet + i, sectors ? 'R' : 'C', host(i)));
+    socket.write(await crowd.presence(firstOf[command.what] + i, sectors ? 'R' : 'C', host(i)));
     // Within what a connection may have under way at once.
     if (i % 100 === 99) await sleep(150);
   }
   await sleep(500);
   const last = Buffer.from(
-    encodeFrame(Code.getPresence2, encodeGetPresence2(crowd.identity(firstWallet + n - 1).address)),
+    encodeFrame(Code.getPresence2, encodeGetPresence2(crowd.identity(firstOf[command.what] + n - 1).address)),
   );
   socket.write(last);
   const known = socket.until((bytes) => {
@@ -71,7 +71,7 @@ function questionsOf(command, crowd) {
   if (command.what === 'bytes') return { questions: [Buffer.alloc(command.requestBytes, 1)], code: null };
   const n = command.what === 'sectors' ? relays : wallets;
   const questions = Array.from({ length: n }, (_, i) => {
-    const { address } = crowd.identity(firstWallet + i);
+    const { address } = crowd.identity(firstOf[command.what] + i);
     return Buffer.from(
       command.what === 'sectors'
         ? encodeFrame(

@@ -11,12 +11,14 @@ import { openSocket } from './wire-socket.mjs';
 
 /** Handshakes under way at once. */
 const opensAtOnce = 64;
+const attemptsMax = 8;
 const ping = { tcp: Buffer.of(1), ws: Buffer.of(0x82, 0x81, 0, 0, 0, 0, 1) };
 
 const clients = [];
 let kind = null;
 let crowd = null;
 let lost = 0;
+let retries = 0;
 let turn = 0;
 
 setInterval(() => {
@@ -24,6 +26,20 @@ setInterval(() => {
   const bytes = kind === 'ws' || kind === 'ws-floor' ? ping.ws : ping.tcp;
   for (let i = turn % 30; i < clients.length; i += 30) if (!clients[i].closed) clients[i].write(bytes);
 }, 100);
+
+/** A relay that cannot sign in time says so; whoever is told comes back. */
+async function opened(port, dialect, id, attempt = 1) {
+  try {
+    const socket = await openSocket({ port });
+    if (dialect !== null) await dialect.open(socket, id, { receives: true });
+    return socket;
+  } catch (e) {
+    if (attempt === attemptsMax) throw e;
+    retries++;
+    await new Promise((r) => setTimeout(r, 500 * attempt));
+    return opened(port, dialect, id, attempt + 1);
+  }
+}
 
 async function connect(command) {
   kind ??= command.what;
@@ -35,15 +51,14 @@ async function connect(command) {
   const worker = async () => {
     while (next < command.clients) {
       const id = next++;
-      const socket = await openSocket({ port: command.port });
-      if (dialect !== null) await dialect.open(socket, id, { receives: true });
+      const socket = await opened(command.port, dialect, id);
       socket.onData = () => undefined;
       socket.raw.on('close', () => lost++);
       clients.push(socket);
     }
   };
   await Promise.all(Array.from({ length: opensAtOnce }, worker));
-  return { connected: clients.length - lost, seconds: (performance.now() - began) / 1_000 };
+  return { connected: clients.length - lost, retries, seconds: (performance.now() - began) / 1_000 };
 }
 
 async function watch({ serverPid, seconds }) {

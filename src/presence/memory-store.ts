@@ -116,6 +116,17 @@ export class MemoryPresenceStore implements PresenceStore {
     return p === null ? [] : presencePackets(p, perPacket).map(withRoom);
   }
 
+  presenceBytes(wallet: Uint8Array): number {
+    return this.packets(wallet, Number.POSITIVE_INFINITY)[0]?.length ?? 0;
+  }
+
+  copyPresence(wallet: Uint8Array, out: Uint8Array, at: number): number {
+    const bytes = this.packets(wallet, Number.POSITIVE_INFINITY)[0];
+    if (bytes === undefined) return at;
+    out.set(bytes, at);
+    return at + bytes.length;
+  }
+
   publicKey(wallet: Uint8Array): Uint8Array | null {
     return this.#records.get(bytesKey(wallet))?.publicKey ?? null;
   }

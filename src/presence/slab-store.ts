@@ -1,5 +1,5 @@
 import type { NodeType } from '../wire/index.js';
-import { withRoom } from '../wire/index.js';
+import { EMPTY_BYTES, withRoom } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import {
   futureToleranceSeconds,
@@ -121,6 +121,28 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
       }
     }
     return out;
+  }
+
+  presenceBytes(wallet: Uint8Array): number {
+    const t = this.#tables;
+    const w = t.index.find(wallet);
+    if (w < 0) return 0;
+    const legacy = t.headOf(w)[0] === 0;
+    return legacy ? this.#whole(wallet).length : t.packetBytes(w, t.entriesOf(w));
+  }
+
+  copyPresence(wallet: Uint8Array, out: Uint8Array, at: number): number {
+    const t = this.#tables;
+    const w = t.index.find(wallet);
+    if (w < 0) return at;
+    if (t.headOf(w)[0] !== 0) return t.copyPacket(w, t.entriesOf(w), out, at);
+    const bytes = this.#whole(wallet);
+    out.set(bytes, at);
+    return at + bytes.length;
+  }
+
+  #whole(wallet: Uint8Array): Uint8Array {
+    return this.packets(wallet, Number.POSITIVE_INFINITY)[0] ?? EMPTY_BYTES;
   }
 
   #find(wallet: Uint8Array, device: Uint8Array): number {

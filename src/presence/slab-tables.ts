@@ -373,31 +373,49 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
    * frame's header in front ({@link roomyPayload}).
    */
   packet(w: number, entries: readonly number[]): Uint8Array {
-    const head = this.headOf(w);
-    const n = entries.length;
-    const bodies = new Array<Uint8Array>(n);
-    let pow: Uint8Array | null = null;
-    let size = head.length + 1 + lengthBytes(n);
-    for (let i = 0; i < n; i++) {
-      const e = entries[i]!;
-      const flags = this.flagsOf(e);
-      const body = (flags & Flag.legacy) === 0 ? this.bodyOf(e) : encodePresenceAddress(this.addressOf(e));
-      bodies[i] = body;
-      size += lengthBytes(body.length) + body.length;
-      if (pow === null && (flags & Flag.powless) === 0 && this.typeOf(e) === 'M') pow = this.addressOf(e).pow;
-    }
-    size += lengthBytes(pow?.length ?? 0) + (pow?.length ?? 0);
-    const out = roomyPayload(size);
-    out.set(head);
-    // Behind the head one zero byte: no metadata (05 §5.3).
-    let at = putLength(out, head.length + 1, n);
-    for (const b of bodies) {
-      at = putLength(out, at, b.length);
-      out.set(b, at);
-      at += b.length;
-    }
-    at = putLength(out, at, pow?.length ?? 0);
-    if (pow !== null) out.set(pow, at);
+    const out = roomyPayload(this.packetBytes(w, entries));
+    this.copyPacket(w, entries, out, 0);
     return out;
+  }
+
+  /** Size of that packet. */
+  packetBytes(w: number, entries: readonly number[]): number {
+    const pow = this.#powOf(entries)?.length ?? 0;
+    let size = this.headOf(w).length + 1 + lengthBytes(entries.length) + lengthBytes(pow) + pow;
+    for (const e of entries) {
+      const n = this.#bodyToSend(e).length;
+      size += lengthBytes(n) + n;
+    }
+    return size;
+  }
+
+  /** Writes that packet to `out[at…]`; where it ends. */
+  copyPacket(w: number, entries: readonly number[], out: Uint8Array, at: number): number {
+    const head = this.headOf(w);
+    out.set(head, at);
+    // Behind the head one zero byte: no metadata (05 §5.3).
+    out[at + head.length] = 0;
+    let end = putLength(out, at + head.length + 1, entries.length);
+    for (const e of entries) {
+      const body = this.#bodyToSend(e);
+      end = putLength(out, end, body.length);
+      out.set(body, end);
+      end += body.length;
+    }
+    const pow = this.#powOf(entries);
+    end = putLength(out, end, pow?.length ?? 0);
+    if (pow !== null) out.set(pow, end);
+    return end + (pow?.length ?? 0);
+  }
+
+  #bodyToSend(e: number): Uint8Array {
+    return (this.flagsOf(e) & Flag.legacy) === 0 ? this.bodyOf(e) : encodePresenceAddress(this.addressOf(e));
+  }
+
+  /** Proof of work of the first master among them. */
+  #powOf(entries: readonly number[]): Uint8Array | null {
+    for (const e of entries)
+      if (this.typeOf(e) === 'M' && (this.flagsOf(e) & Flag.powless) === 0) return this.addressOf(e).pow;
+    return null;
   }
 }

@@ -67,6 +67,10 @@ export interface PresenceStore {
    * each; none for an unknown wallet. In front of each there is room for a frame's header, see `sealFrame`.
    */
   packets(wallet: Uint8Array, perPacket: number): Uint8Array[];
+  /** Size of the wallet's whole presence as bytes; 0 for an unknown wallet. */
+  presenceBytes(wallet: Uint8Array): number;
+  /** Writes it to `out[at…]`, where there is room for it; returns where it ends. */
+  copyPresence(wallet: Uint8Array, out: Uint8Array, at: number): number;
   /** One device, or null. */
   entry(wallet: Uint8Array, device: Uint8Array): StoredEntry | null;
 

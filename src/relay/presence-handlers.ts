@@ -17,6 +17,9 @@ import {
   decodeGetRandomPresences,
   decodeKeepAlivesChunk,
   encodeGetPresence2,
+  lengthBytes,
+  putLength,
+  roomyPayload,
   sealFrame,
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
@@ -171,11 +174,24 @@ export class PresenceHandlers {
     await Promise.all(entries.slice(0, keepAlivesPerChunkMax).map((e) => this.keepAlive(peer, e)));
   }
 
-  /** The presences of wallets in key order, each unchunked, as sectorNodes carries them (06 §6). */
-  sectorPresences(wallets: readonly Uint8Array[]): Uint8Array[] {
-    const out: Uint8Array[] = [];
-    for (const w of wallets) out.push(...this.ctx.store.packets(w, Number.POSITIVE_INFINITY));
-    return out;
+  /** The sectorNodes frame with the presences of those wallets that are known, in their order, each whole (06 §6). */
+  sectorNodes(prefix: Uint8Array, wallets: readonly Uint8Array[]): Uint8Array {
+    const { store } = this.ctx;
+    let known = 0;
+    let size = lengthBytes(prefix.length) + prefix.length;
+    const sizes = wallets.map((w) => {
+      const n = store.presenceBytes(w);
+      if (n > 0) known++;
+      size += n > 0 ? lengthBytes(n) + n : 0;
+      return n;
+    });
+    const out = roomyPayload(size + lengthBytes(known));
+    let at = putLength(out, 0, prefix.length);
+    out.set(prefix, at);
+    at = putLength(out, at + prefix.length, known);
+    for (let i = 0; i < wallets.length; i++)
+      if (sizes[i]! > 0) at = store.copyPresence(wallets[i]!, out, putLength(out, at, sizes[i]!));
+    return sealFrame(Code.sectorNodes, out);
   }
 
   drop(peerId: number): void {

@@ -8,8 +8,6 @@ import {
   decodeSectorNodes,
   encodeGetKeepAlives,
   encodeGetSectorNodes,
-  encodeSectorNodes,
-  sealFrame,
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import { handleInventory, type Route } from './dispatch.js';
@@ -129,8 +127,7 @@ export class PresenceSide {
   #answer(peer: RelayPeer, prefix: Uint8Array, max: number): void {
     const { tree } = this.ctx;
     const wallets = tree.size === 0 ? [] : tree.select(prefix, max);
-    const presences = this.#handlers.sectorPresences(wallets);
-    peer.sendFrame(Code.sectorNodes, sealFrame(Code.sectorNodes, encodeSectorNodes({ prefix, presences })));
+    peer.sendFrame(Code.sectorNodes, this.#handlers.sectorNodes(prefix, wallets));
   }
 
   #askLedger(prefix: Uint8Array, max: number): number {

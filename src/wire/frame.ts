@@ -108,7 +108,7 @@ export function encodeFrame(code: number, payload: Uint8Array): Uint8Array {
 /** Answers are carved from arrays of this size, so that one allocation serves many of them. */
 const carvedBytes = 64 * 1024;
 /** Larger ones get an array of their own. */
-const carvedPayloadBytesMax = 16 * 1024;
+const carvedPayloadBytesMax = 4 * 1024;
 
 let carved = EMPTY_BYTES;
 let carvedUsed = 0;

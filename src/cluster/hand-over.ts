@@ -7,6 +7,13 @@ export const waitForWorkerMs = 8_000;
 /** Times a connection is given to workers that cannot take it before it is told to come back. */
 export const attemptsMax = 4;
 
+/** A worker that could not take one is left alone for so long: it would be the one with the fewest again. */
+export const restMs = 1_000;
+
+/** How far a worker may be ahead of the one with the fewest: these many connections, or that share. */
+const aheadMin = 8;
+const aheadShare = 0.05;
+
 /** An accepted connection on its way to a worker. The parent's copy of its descriptor is open until it is there. */
 export interface PendingConnection {
   /** Which listener it came to. */
@@ -39,6 +46,10 @@ interface Slot<C extends PendingConnection> {
   /** Confirmed and not yet reported closed. */
   held: number;
   retiring: boolean;
+  /** Gets nothing before this moment. */
+  restsUntilMs: number;
+  /** When it confirmed last, or was given the first of what it has not confirmed. */
+  progressMs: number;
 }
 
 export interface HandOverOptions {
@@ -85,7 +96,14 @@ export class HandOver<C extends PendingConnection> {
 
   /** A worker takes connections from now on. */
   join(taker: Taker<C>): void {
-    this.#slots.set(taker.name, { taker, unconfirmed: new Map(), held: 0, retiring: false });
+    this.#slots.set(taker.name, {
+      taker,
+      unconfirmed: new Map(),
+      held: 0,
+      retiring: false,
+      restsUntilMs: 0,
+      progressMs: 0,
+    });
     this.#work();
   }
 
@@ -119,6 +137,7 @@ export class HandOver<C extends PendingConnection> {
     const item = slot?.unconfirmed.get(id);
     if (slot === undefined || item === undefined) return;
     slot.unconfirmed.delete(id);
+    slot.progressMs = this.#nowMs();
     slot.held++;
     this.#count('given');
     item.connection.release();
@@ -132,6 +151,7 @@ export class HandOver<C extends PendingConnection> {
     const item = slot?.unconfirmed.get(id);
     if (slot === undefined || item === undefined) return;
     slot.unconfirmed.delete(id);
+    slot.restsUntilMs = this.#nowMs() + restMs;
     this.#count('declined');
     if (item.attempts >= attemptsMax) this.#refuse(item, 'attempts');
     else this.#line.unshift(item);
@@ -154,6 +174,7 @@ export class HandOver<C extends PendingConnection> {
       this.#line.splice(this.#line.indexOf(item), 1);
       this.#refuse(item, 'waited');
     }
+    this.#work();
   }
 
   /** Sends away everybody who waits: the parent stops. */
@@ -171,17 +192,24 @@ export class HandOver<C extends PendingConnection> {
     this.options.onRoom?.();
   }
 
+  /**
+   * The worker with the fewest. One that is merely slow is waited for as soon as the others would get ahead of it by
+   * more than a twentieth; one that confirms nothing for a second is not.
+   */
   #next(): Slot<C> | null {
     let best: Slot<C> | null = null;
     let least = Number.POSITIVE_INFINITY;
+    let lowest = Number.POSITIVE_INFINITY;
+    const now = this.#nowMs();
     for (const s of this.#slots.values()) {
       const load = s.held + s.unconfirmed.size;
-      if (s.retiring || load >= s.taker.capacity || s.unconfirmed.size >= unconfirmedMax || load >= least)
-        continue;
+      if (s.retiring || s.restsUntilMs > now || load >= s.taker.capacity) continue;
+      if (s.unconfirmed.size === 0 || now - s.progressMs < restMs) lowest = Math.min(lowest, load);
+      if (s.unconfirmed.size >= unconfirmedMax || load >= least) continue;
       best = s;
       least = load;
     }
-    return best;
+    return least > lowest + Math.max(aheadMin, lowest * aheadShare) ? null : best;
   }
 
   #work(): void {
@@ -190,6 +218,7 @@ export class HandOver<C extends PendingConnection> {
       if (slot === null) return;
       const item = this.#line.shift()!;
       item.attempts++;
+      if (slot.unconfirmed.size === 0) slot.progressMs = this.#nowMs();
       slot.unconfirmed.set(item.id, item);
       if (slot.taker.give(item.id, item.connection)) continue;
       // Its channel is gone and its end will be told; meanwhile it gets nothing more.

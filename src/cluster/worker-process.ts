@@ -2,6 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { ToParent, ToWorker } from './protocol.js';
 
+/** Stands for a handle that is no connection. */
+const noId = Number.NaN;
+
 export interface WorkerEvents {
   message(worker: WorkerProcess, message: ToParent, handle: unknown): void;
   ended(worker: WorkerProcess, code: number | null, signal: string | null): void;
@@ -20,6 +23,8 @@ export class WorkerProcess {
   onlyTry = false;
   /** Why it could not start. */
   failure: Error | null = null;
+  /** Handles on their way, oldest first: the runtime sends the next one when it knows what became of the last. */
+  readonly #handles: number[] = [];
   #yielded: (() => void) | null = null;
   readonly #readyWaiters: { resolve(): void; reject(e: Error): void }[] = [];
   readonly #endWaiters: (() => void)[] = [];
@@ -37,6 +42,14 @@ export class WorkerProcess {
       events.message(this, message, handle);
     });
     child.on('error', () => undefined);
+    // Where the worker has no descriptor left the runtime drops the handle and its message there, and says so only
+    // in its own words.
+    child.on('internalMessage', (m: { readonly cmd?: string }) => {
+      if (m.cmd !== 'NODE_HANDLE_ACK' && m.cmd !== 'NODE_HANDLE_NACK') return;
+      const id = this.#handles.shift();
+      if (m.cmd === 'NODE_HANDLE_NACK' && id !== undefined && !Number.isNaN(id))
+        events.message(this, { type: 'full', id }, undefined);
+    });
     child.once('exit', (code, signal) => {
       const before = this.state;
       events.ended(this, code, signal);
@@ -56,6 +69,9 @@ export class WorkerProcess {
   send(message: ToWorker, handle?: Socket): boolean {
     if (!this.child.connected) return false;
     try {
+      // One whose peer reset it meanwhile has no handle any more: the message goes alone, and is declined.
+      const alive = (handle as { _handle?: unknown } | undefined)?._handle !== null;
+      if (handle !== undefined && alive) this.#handles.push(message.type === 'socket' ? message.id : noId);
       this.child.send(message, handle, { keepOpen: true }, () => undefined);
       return true;
     } catch {

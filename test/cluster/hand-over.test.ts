@@ -50,6 +50,22 @@ describe('hand-over', () => {
     expect(t.given.slice(200).every(([name]) => name === 'a')).toBe(true);
     expect(t.log.length).toBe(200);
   });
+  it('waits for one that is slow rather than to fill the others, but not for one that is stuck', () => {
+    const t = setUp();
+    t.h.join(t.taker('slow'));
+    t.h.join(t.taker('quick'));
+    const add = (n: number): void => {
+      for (let i = 0; i < n; i++) t.add();
+      for (const [name, id] of t.given) if (name === 'quick') t.h.confirmed(name, id);
+    };
+    for (let k = 0; k < 20; k++) add(20);
+    expect(t.h.loads.get('slow')).toBe(64);
+    expect(t.h.loads.get('quick')).toBeLessThanOrEqual(64 + 9);
+    t.pass(1_100);
+    t.h.sweep();
+    for (let k = 0; k < 20; k++) add(0);
+    expect(t.h.loads.get('quick')).toBe(400 - 64);
+  });
   it('gives again what a worker that left had not confirmed, in order, and never what it had', () => {
     const t = setUp();
     t.h.join(t.taker('a'));
@@ -66,16 +82,26 @@ describe('hand-over', () => {
     t.h.confirmed('a', t.given[0]![1]);
     expect(t.log).toEqual(['released 1']);
   });
-  it('a full worker’s refusal sends it to another, at most four times', () => {
+  it('a full worker rests a second; what it refused goes to another, at most four times', () => {
     const t = setUp();
     t.h.join(t.taker('a'));
     t.add();
     for (let i = 0; i < 4; i++) {
+      expect(t.given.length).toBe(i + 1);
       const [name, id] = t.given.at(-1)!;
       t.h.declined(name, id);
+      t.pass(900);
+      t.h.sweep();
+      expect(t.given.length).toBe(i + 1);
+      t.pass(200);
+      t.h.sweep();
     }
     expect(t.log).toEqual(['refused 0']);
     expect(t.h.pending).toBe(0);
+    t.h.join(t.taker('b'));
+    t.add();
+    t.h.declined('a', t.given.at(-1)![1]);
+    expect(t.given.at(-1)![0]).toBe('b');
   });
   it('never above a capacity; who waits too long is told', () => {
     const t = setUp();

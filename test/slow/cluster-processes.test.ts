@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -179,6 +179,25 @@ describe('hand-over between processes', () => {
     await until('a place became free', () => next.text !== '');
     expect(next.worker).toMatch(/^w/);
   }, 30_000);
+});
+
+describe('a worker without descriptors', () => {
+  it('loses nobody: what it cannot receive another one takes', async () => {
+    const p = parent({ processes: 2 });
+    const { tcp } = await p.ports();
+    const { pids } = await p.loads();
+    // As many as it has open, so that the next handle cannot be received there.
+    const open = readdirSync(`/proc/${pids.w1}/fd`).length;
+    execFileSync('prlimit', ['--pid', String(pids.w1), `--nofile=${open}:${open}`]);
+    const all = Array.from({ length: 40 }, () => client(tcp));
+    await until('all served', () => all.every((c) => c.text !== ''));
+    expect(all.filter((c) => c.closed || c.error !== '')).toEqual([]);
+    expect(perWorker(all).w2).toBeGreaterThan(35);
+    const { counted } = await p.loads();
+    expect(counted.find(([n, l]) => n === 'ixian_handovers_total' && l === 'declined')?.[2]).toBeGreaterThan(
+      0,
+    );
+  });
 });
 
 describe('supervision', () => {

@@ -46,6 +46,7 @@ import { PresenceBook } from './presence-book.js';
 import { closeText, type RelayConnection } from './relay-connection.js';
 import { type KnownRelay, RelayPool } from './relay-pool.js';
 import { Router } from './router.js';
+import { TicketBook } from './tickets.js';
 import {
   ClientError,
   type ClientLimits,
@@ -132,6 +133,7 @@ export class StarlingClient {
       engine,
       counters: options.counters ?? new Counters(),
       limits: this.#limits,
+      ...(options.resumeSessions === false ? {} : { tickets: new TicketBook(signer) }),
       ...(options.linkLimits === undefined ? {} : { linkLimits: options.linkLimits }),
       onOpen: (c) => this.#opened(c),
       onMessage: (c, code, payload) => this.#message(c, code, payload),

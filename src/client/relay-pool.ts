@@ -13,6 +13,7 @@ import {
 import { Bye, bytesEqual } from '../wire/index.js';
 import { closeText, RelayConnection, RelayUnreachable, targetText } from './relay-connection.js';
 import { retryWaitMs } from './retry.js';
+import type { TicketBook } from './tickets.js';
 import type { ClientLimits, Dial, DialTarget, RelaySeed } from './types.js';
 
 /** A relay known from its verified presence. */
@@ -36,6 +37,8 @@ export interface RelayPoolOptions {
   readonly counters: Counters;
   readonly limits: ClientLimits;
   readonly linkLimits?: Partial<LinkLimits>;
+  /** Sessions resume with these; absent: every hello is a full one. */
+  readonly tickets?: TicketBook;
   onOpen(connection: RelayConnection): void;
   onMessage(connection: RelayConnection, code: number, payload: Uint8Array): void;
   /** Only for connections that had been open. */
@@ -159,6 +162,7 @@ export class RelayPool {
           engine: this.#o.engine,
           counters: this.#o.counters,
           ...(this.#o.linkLimits === undefined ? {} : { limits: this.#o.linkLimits }),
+          ...(this.#o.tickets === undefined ? {} : { tickets: this.#o.tickets.storeOf(key) }),
           policy: {
             expectedWallet: target.wallet ?? wallet ?? null,
             expectedEndpoints: expectedEndpoints ?? [],

@@ -87,6 +87,11 @@ export interface ClientOptions {
   readonly nick?: string;
   /** At most 20 characters. */
   readonly productVersion?: string;
+  /**
+   * Come back to a relay that was left a short while ago without signing anew, where it offers that
+   * (docs/resumption.md). Default true.
+   */
+  readonly resumeSessions?: boolean;
   readonly limits?: Partial<ClientLimits>;
   readonly linkLimits?: Partial<LinkLimits>;
   readonly clock?: Clock;

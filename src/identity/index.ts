@@ -6,6 +6,7 @@ export * from './chacha.js';
 export * from './extended-address.js';
 export * from './generate-key.js';
 export * from './hash.js';
+export { equalSecrets, hmacSha256 } from './hmac.js';
 export { isMultiPrimeBlob } from './multi-prime.js';
 export * from './password.js';
 export { exportPem, importPem, type PemForm, pemCharsMax } from './pem.js';

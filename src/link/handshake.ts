@@ -100,6 +100,8 @@ export type Verdict =
       readonly peer: PeerInfo;
       readonly challenge: number;
       readonly claimed: Claimed;
+      /** What extensions put behind the last field. */
+      readonly trailing?: Uint8Array;
     };
 
 const NOTHING_CLAIMED: Claimed = { port: 0, nodeType: null, hostname: null };
@@ -154,6 +156,10 @@ function bindKey(address: Uint8Array, key: Uint8Array): Refusal | null {
   if (!bytesEqual(addressFromKey(key), address))
     return refuse(6, Bye.authFailed, 'Public key and address do not match');
   return null;
+}
+
+function trailingOf(hello: { readonly trailing?: Uint8Array }): { trailing?: Uint8Array } {
+  return hello.trailing === undefined ? {} : { trailing: hello.trailing };
 }
 
 const NO_TERMS = { deadlineMs: Number.POSITIVE_INFINITY, abandoned: () => false };
@@ -353,7 +359,7 @@ export async function judgeHello(payload: Uint8Array, context: HelloContext): Pr
     if (unfit !== null) return unfit;
   }
   const peer = peerOf(common, context, endpoint, { lastBlock: null, reportedEndpoint: null });
-  return { kind: 'accept', peer, challenge: hello.challenge, claimed };
+  return { kind: 'accept', peer, challenge: hello.challenge, claimed, ...trailingOf(hello) };
 }
 
 /**
@@ -392,5 +398,5 @@ export async function judgeHelloData(payload: Uint8Array, context: HelloDataCont
   if (highest !== null)
     return refuse('height', Bye.tooFarBehind, 'Your node is too far behind', String(highest), claimed);
   const peer = peerOf(common, context, endpoint, { lastBlock, reportedEndpoint: hello.yourAddress });
-  return { kind: 'accept', peer, challenge: context.challenge, claimed };
+  return { kind: 'accept', peer, challenge: context.challenge, claimed, ...trailingOf(hello) };
 }

@@ -10,6 +10,7 @@ import {
   PROTOCOL_VERSION,
 } from '../wire/index.js';
 import { notReadyText, retryData } from './not-ready.js';
+import type { OfferParts } from './resumption.js';
 import type { Endpoint, SelfInfo, SignHook } from './types.js';
 
 /** When a signature is of no use any more, and how to learn that nobody waits for it. */
@@ -42,12 +43,17 @@ export function signDirectly(
 }
 
 /** Fields 1–10, signed. Null when the hook declined. */
-async function common(self: SelfInfo, challenge: number, terms: SignTerms): Promise<HelloCommon | null> {
+async function common(
+  self: SelfInfo,
+  challenge: number,
+  terms: SignTerms,
+  deviceId: Uint8Array = self.deviceId,
+): Promise<HelloCommon | null> {
   const endpoint = self.publicEndpoint();
   const timestamp = Math.floor(self.networkTimeMs() / 1000);
   const message = helloPreimage({
     lock: self.network.lock,
-    deviceId: self.deviceId,
+    deviceId,
     timestamp,
     endpoint: endpointText(endpoint),
     challenge,
@@ -64,7 +70,7 @@ async function common(self: SelfInfo, challenge: number, terms: SignTerms): Prom
     testFlag: self.network.testFlag,
     nodeType: self.nodeType,
     productVersion: self.productVersion,
-    deviceId: self.deviceId,
+    deviceId,
     publicKey: self.publicKey,
     port: endpoint.port,
     timestamp,
@@ -72,14 +78,19 @@ async function common(self: SelfInfo, challenge: number, terms: SignTerms): Prom
   };
 }
 
-/** Payload of our hello (03 §3.1, §3.2). Null when it could not be signed in time. */
+/**
+ * Payload of our hello (03 §3.1, §3.2), with what an extension puts behind it. Null when it could not be signed in
+ * time.
+ */
 export async function buildHello(
   self: SelfInfo,
   challenge: number,
   terms: SignTerms,
+  trailing?: Uint8Array,
 ): Promise<Uint8Array | null> {
   const c = await common(self, challenge, terms);
-  return c === null ? null : encodeHello({ ...c, challenge });
+  if (c === null) return null;
+  return encodeHello(trailing === undefined ? { ...c, challenge } : { ...c, challenge, trailing });
 }
 
 /** The message that answers an accepted hello. */
@@ -105,10 +116,13 @@ export async function answerHello(
   peer: { readonly observedIp: string; readonly port: number },
   challenge: number,
   terms: SignTerms,
+  offer: () => Promise<OfferParts | null> = () => Promise.resolve(null),
 ): Promise<HelloAnswer> {
   const tip = self.tip();
   if (tip === null) return notReadyAnswer();
-  const c = await common(self, challenge, terms);
+  const extension = await offer();
+  // The signature over the device id is what vouches for the offer (docs/resumption.md §3).
+  const c = await common(self, challenge, terms, extension?.commitment);
   if (c === null) return notReadyAnswer(self.busy?.(terms.deadlineMs) ?? null);
   return {
     code: Code.helloData,
@@ -118,6 +132,7 @@ export async function answerHello(
       lastBlockChecksum: tip.checksum.length === 0 ? null : tip.checksum,
       lastBlockVersion: tip.version,
       yourAddress: `${peer.observedIp}:${peer.port}`,
+      ...(extension === null ? {} : { trailing: extension.trailing }),
     }),
   };
 }

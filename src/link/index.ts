@@ -3,9 +3,18 @@ export * from './hello-build.js';
 export * from './inventory-batch.js';
 export * from './limits.js';
 export * from './link.js';
+export { resumeAnswerMs } from './link-resumption.js';
 export * from './memory.js';
 export { retryAfterOf } from './not-ready.js';
 export * from './relay-info.js';
+export {
+  type HeldTicket,
+  type IssuedTicket,
+  type RedeemedTicket,
+  type TicketIssuer,
+  TicketRefusal,
+  type TicketStore,
+} from './resumption.js';
 export { priorityOf } from './send-queue.js';
 export * from './subscriptions.js';
 export * from './time.js';

@@ -13,6 +13,7 @@ import {
   frameAround,
   type InventoryItem,
   PING_BYTE,
+  ResumeCode,
   StreamParser,
   type StreamSink,
   timeDifferenceSeconds,
@@ -23,6 +24,14 @@ import { answerHello, buildHello, endpointText, randomChallenge, type SignTerms 
 import { type AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
 import { defaultLinkLimits, type LinkLimits } from './limits.js';
 import { LinkCounters } from './link-counters.js';
+import {
+  AcceptingResumption,
+  DiallingResumption,
+  isResumeCode,
+  type LinkResumption,
+  type ResumeHost,
+} from './link-resumption.js';
+import { makeOffer } from './resumption.js';
 import { priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
 import { type Transport, type TransportCloseReason, withoutRest } from './transport.js';
@@ -78,6 +87,10 @@ export class Link {
   readonly #challenge: number;
   #state: 'hello' | 'judging' | 'open' | 'closed' = 'hello';
   #peer: PeerInfo | null = null;
+  /** Null where sessions do not resume. */
+  #resumption: LinkResumption | null = null;
+  /** The full hello we sent or received; for the offer that answers it. */
+  #hello: Uint8Array | null = null;
   #times: { at: number; sent: number }[] = [];
   #held: { code: number; payload: Uint8Array }[] = [];
   #blocked = false;
@@ -121,6 +134,7 @@ export class Link {
     this.#sentMs = now;
     this.#progressMs = now;
     this.#counters.started(this.direction);
+    this.#resumption = this.#makeResumption();
     tickerOf(options.clock, this.#limits.tickMs).add(this);
     transport.start({
       data: (chunk) => this.#data(chunk),
@@ -132,7 +146,29 @@ export class Link {
       },
     });
     if (this.direction === 'in') this.#write(encodeTimeRecords(Math.round(options.self.networkTimeMs())));
-    else void this.#sayHello();
+    else if (this.#resumption?.begin() !== true) void this.#sayHello();
+  }
+
+  #makeResumption(): LinkResumption | null {
+    const { self, clock, policy = {}, issuer, tickets } = this.#o;
+    const host: ResumeHost = {
+      self,
+      policy,
+      observedIp: this.transport.remoteAddress,
+      nowMs: () => clock.nowMs(),
+      timeDifferenceSeconds: () => timeDifferenceSeconds(timeSamplesMs(this.#times)),
+      write: (code, payload) => this.#writeFrame(encodeFrame(code, payload)),
+      open: (peer) => this.#open(peer),
+      sayFullHello: () => void this.#sayHello(),
+      bye: (code, text, data) => {
+        this.#counters.refused(this.direction, code);
+        this.bye(code, text, data);
+      },
+      unexpected: () => this.#counters.error('before_hello'),
+    };
+    if (this.direction === 'out') return tickets === undefined ? null : new DiallingResumption(host, tickets);
+    if (issuer === undefined) return null;
+    return new AcceptingResumption(host, issuer, () => endpointText(self.publicEndpoint()));
   }
 
   /** Who is there; set from `onOpen` on and kept after the end. */
@@ -364,6 +400,7 @@ export class Link {
     this.#messagesIn++;
     this.#counters.message('in', code, payload.length);
     if (code === Code.bye) this.#onBye(payload);
+    else if (this.#resumption !== null && isResumeCode(code)) this.#resume(this.#resumption, code, payload);
     else if (this.#state === 'open') {
       // Exactly one hello per connection: a second one changes nothing (03 §3.5 step 0).
       if (code === Code.hello || code === Code.helloData) this.#counters.error('hello_again');
@@ -372,6 +409,17 @@ export class Link {
     else if (this.#state === 'judging' && this.direction === 'out' && this.#held.length < heldMessagesMax)
       this.#held.push({ code, payload: payload.slice() });
     else this.#counters.error('before_hello');
+  }
+
+  /** A message of the extension. While a hello is judged there is nothing to resume any more. */
+  #resume(resumption: LinkResumption, code: number, payload: Uint8Array): void {
+    if (this.#state === 'judging') this.#counters.error('before_hello');
+    else
+      this.#guard(() => {
+        if (code === ResumeCode.renew && this.isOpen && resumption instanceof AcceptingResumption)
+          resumption.renew(this.#peer!, payload);
+        else resumption.message(code, payload, this.isOpen);
+      });
   }
 
   #deliver(code: number, payload: Uint8Array): void {
@@ -424,8 +472,10 @@ export class Link {
 
   async #sayHello(): Promise<void> {
     try {
-      const payload = await buildHello(this.#o.self, this.#challenge, this.#terms);
+      const ask = this.#resumption instanceof DiallingResumption ? this.#resumption.ask() : undefined;
+      const payload = await buildHello(this.#o.self, this.#challenge, this.#terms, ask);
       if (this.isClosed) return;
+      this.#hello = ask === undefined ? null : payload;
       if (payload === null) this.#abort('hello-timeout', 'not signed in time');
       else this.#writeFrame(encodeFrame(Code.hello, payload));
     } catch (error) {
@@ -447,6 +497,8 @@ export class Link {
       return;
     }
     this.#state = 'judging';
+    this.#resumption?.drop();
+    if (this.direction === 'in' && this.#resumption !== null) this.#hello = payload.slice();
     // What follows helloData must wait for the verdict, so it may as well wait in the socket.
     if (this.direction === 'out') this.transport.pause();
     const base = {
@@ -478,7 +530,9 @@ export class Link {
       return;
     }
     if (this.direction === 'in') {
-      const answer = await answerHello(this.#o.self, verdict.peer, verdict.challenge, this.#terms);
+      const answer = await answerHello(this.#o.self, verdict.peer, verdict.challenge, this.#terms, () =>
+        this.#offerTicket(verdict.peer, verdict.trailing),
+      );
       if (this.isClosed) return; // gone while we signed
       if (answer.code === Code.bye) {
         this.#counters.refused('in', Bye.notReady);
@@ -488,11 +542,21 @@ export class Link {
       }
       this.#writeFrame(encodeFrame(answer.code, answer.payload));
     }
-    this.#open(verdict.peer);
+    const { peer, trailing } = verdict;
+    const resumption = this.#resumption;
+    const mayKeep = resumption instanceof DiallingResumption && this.#hello !== null;
+    this.#open(mayKeep ? resumption.accepted(this.#hello!, trailing, peer) : peer);
+  }
+
+  async #offerTicket(peer: PeerInfo, trailing: Uint8Array | undefined): ReturnType<typeof makeOffer> {
+    const { issuer, self } = this.#o;
+    if (issuer === undefined || this.#hello === null) return null;
+    return makeOffer(issuer, peer, this.#hello, trailing, self.deviceId);
   }
 
   #open(peer: PeerInfo): void {
     this.#peer = peer;
+    this.#hello = null;
     this.#state = 'open';
     this.#counters.opened(this.direction, peer.nodeType);
     this.#counters.handshake(this.direction, 'ok', (this.#o.clock.nowMs() - this.#startedMs) / 1000);
@@ -525,6 +589,7 @@ export class Link {
       this.#abort('hello-timeout');
       return;
     }
+    this.#resumption?.tick(now, this.isOpen);
     if (!this.#paused && now - this.#receivedMs > this.#limits.silenceMs) {
       this.#abort('silence');
       return;

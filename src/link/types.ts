@@ -4,6 +4,7 @@ import type { VerifyEngine, VerifyItem } from '../identity/index.js';
 import type { Network, ProtocolLine } from '../wire/index.js';
 import type { LinkLimits } from './limits.js';
 import type { Link } from './link.js';
+import type { TicketIssuer, TicketStore } from './resumption.js';
 
 /** Who opened the connection: `in` = the peer dialled us, `out` = we dialled. */
 export type Direction = 'in' | 'out';
@@ -201,6 +202,10 @@ export interface LinkOptions {
   readonly counters: Counters;
   readonly handlers: LinkHandlers;
   readonly policy?: HandshakePolicy;
+  /** Accepting side: lets clients that ask come back without signatures (docs/resumption.md). */
+  readonly issuer?: TicketIssuer;
+  /** Dialling side: asks for tickets, and comes back with one. */
+  readonly tickets?: TicketStore;
   /** Overrides of {@link defaultLinkLimits}. */
   readonly limits?: Partial<LinkLimits>;
   /** Own challenge of a dialled link, 0…2^31−2; random when absent. For replays of recorded sessions. */

@@ -23,6 +23,7 @@ export const LOG_EVENTS: readonly LogEvent[] = [
   { event: 'default_port_taken', about: 'a default port was in use; that service is off' },
   { event: 'http_error', about: 'a request handler failed (a bug)' },
   { event: 'http_engine', about: 'the HTTP server in use is not the faster one' },
+  { event: 'ticket_keys', about: 'the keys of resumable sessions could not be read or written' },
   { event: 'peer_opened', about: 'a connection completed its handshake' },
   { event: 'peer_closed', about: 'such a connection ended' },
   { event: 'ledger_peer', about: 'a ledger node was reached' },

@@ -9,6 +9,7 @@ import {
   type LinkLimits,
   refuseTransport,
   type SelfInfo,
+  type TicketIssuer,
   type Transport,
   type VerifyHook,
 } from '../link/index.js';
@@ -32,6 +33,8 @@ export interface ConnectionsOptions {
   readonly engine: VerifyEngine;
   /** The signatures of accepted hellos go here instead of straight to the engine. */
   readonly verifyHello: VerifyHook;
+  /** Lets clients come back without signatures. */
+  readonly issuer: TicketIssuer;
   readonly self: SelfInfo;
   readonly linkLimits: Partial<LinkLimits>;
   readonly unverifiedClients: 'accept' | 'refuse';
@@ -225,7 +228,7 @@ export class Connections {
         if (peer !== null) this.events.closed(peer, close);
       },
     };
-    const { self, engine, verifyHello, linkLimits, challenge } = this.options;
+    const { self, engine, verifyHello, issuer, linkLimits, challenge } = this.options;
     const link = new Link(transport, {
       direction: role === 'inbound' ? 'in' : 'out',
       self,
@@ -235,7 +238,7 @@ export class Connections {
       handlers,
       policy,
       limits: linkLimits,
-      ...(role === 'inbound' ? { verifyHello } : {}),
+      ...(role === 'inbound' ? { verifyHello, issuer } : {}),
       ...(challenge === null || role === 'inbound' ? {} : { challenge }),
     });
     this.#links.add(link);

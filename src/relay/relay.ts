@@ -63,6 +63,8 @@ import { SessionTable } from './sessions.js';
 import { SignQueue } from './sign-queue.js';
 import type { RelayStatus } from './status.js';
 import { StreamRouter } from './stream-router.js';
+import { TicketKeys } from './ticket-keys.js';
+import { Tickets } from './tickets.js';
 import { DEFAULT_TUNNEL_LIMITS } from './tunnel-limits.js';
 import { Tunnels } from './tunnels.js';
 import { HelloVerifyQueue } from './verify-queue.js';
@@ -339,6 +341,9 @@ export class Relay {
       ctx,
       {
         engine,
+        issuer: new Tickets(await this.#ticketKeys(), this.counters, () =>
+          Math.floor(ctx.clock.nowMs() / 1000),
+        ),
         verifyHello: new HelloVerifyQueue(engine, ctx.clock, this.counters).verify,
         self,
         linkLimits: o.linkLimits ?? {},
@@ -505,6 +510,16 @@ export class Relay {
 
   #powKnowledge(): PowKnowledge {
     return this.#ledger?.powKnowledge() ?? this.#ctx.cluster?.ledger.powKnowledge() ?? NO_POW_KNOWLEDGE;
+  }
+
+  /** Kept in the data folder, so that a storm after a restart needs no signatures either. */
+  #ticketKeys(): Promise<TicketKeys> {
+    const { dataDir = null } = this.#o;
+    return TicketKeys.open(
+      dataDir === null ? null : join(dataDir, 'tickets.key'),
+      () => Math.floor(this.#ctx.clock.nowMs() / 1000),
+      (error) => this.#ctx.log('error', 'ticket_keys', { error: String(error) }),
+    );
   }
 
   async #headerStorage(): Promise<HeaderStorage> {

@@ -1,3 +1,4 @@
+import { EMPTY_BYTES } from './bytes.js';
 import { DecodeError } from './errors.js';
 import {
   deviceIdBytesMax,
@@ -38,6 +39,8 @@ export interface HelloCommon {
 export interface Hello extends HelloCommon {
   /** 0 … 2^31−1, chosen by the client. */
   readonly challenge: number;
+  /** Bytes behind the last field, which belong to extensions (docs/resumption.md); absent when there are none. */
+  readonly trailing?: Uint8Array;
 }
 
 /** helloData, code 1 (03 §3.3). */
@@ -47,6 +50,8 @@ export interface HelloData extends HelloCommon {
   readonly lastBlockVersion: number;
   /** The client's `ip:port` as the server sees it; null when absent or unreadable. */
   readonly yourAddress: string | null;
+  /** As in {@link Hello}. */
+  readonly trailing?: Uint8Array;
 }
 
 /** Longest `ip:port` text looked at, in characters: an IPv6 literal with port has 47. */
@@ -68,7 +73,10 @@ function writeCommon(w: ByteWriter, h: HelloCommon): ByteWriter {
 
 /** hello payload (03 §3.1, §3.2). */
 export function encodeHello(h: Hello): Uint8Array {
-  return writeCommon(new ByteWriter(1536), h).var(h.challenge).bytes();
+  return writeCommon(new ByteWriter(1536), h)
+    .var(h.challenge)
+    .raw(h.trailing ?? EMPTY_BYTES)
+    .bytes();
 }
 
 /** helloData payload (03 §3.1, §3.3). An absent `yourAddress` is written as the empty string. */
@@ -78,7 +86,12 @@ export function encodeHelloData(h: HelloData): Uint8Array {
     .vb(h.lastBlockChecksum)
     .var(h.lastBlockVersion)
     .netstr(h.yourAddress ?? '')
+    .raw(h.trailing ?? EMPTY_BYTES)
     .bytes();
+}
+
+function trailing(r: ByteReader): { trailing?: Uint8Array } {
+  return r.remaining === 0 ? {} : { trailing: r.rest() };
 }
 
 /** An int32 read as a signed IxiVarInt: ports as sent, versions (01 §2.6). */
@@ -125,7 +138,7 @@ function readCommon(r: ByteReader, name: string): HelloCommon {
  */
 export function decodeHello(payload: Uint8Array): Hello {
   const r = new ByteReader(payload.slice());
-  return { ...readCommon(r, 'hello'), challenge: r.uvarInt('hello.challenge') };
+  return { ...readCommon(r, 'hello'), challenge: r.uvarInt('hello.challenge'), ...trailing(r) };
 }
 
 /** Decodes a helloData payload; errors as {@link decodeHello} with `helloData.` in the field name. */
@@ -137,6 +150,7 @@ export function decodeHelloData(payload: Uint8Array): HelloData {
     lastBlockChecksum: r.ixiBytes('helloData.lastBlockChecksum', hashBytesMax),
     lastBlockVersion: int32(r, 'helloData.lastBlockVersion'),
     yourAddress: tolerantEndpoint(r),
+    ...trailing(r),
   };
 }
 

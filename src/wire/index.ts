@@ -11,5 +11,6 @@ export * from './lengths.js';
 export * from './limits.js';
 export * from './messages/index.js';
 export * from './reader.js';
+export * from './resumption.js';
 export * from './stream-parser.js';
 export * from './writer.js';

@@ -128,7 +128,10 @@ export class Watched {
 
   constructor(
     transport: Transport,
-    options: Pick<LinkOptions, 'direction' | 'self' | 'clock' | 'engine' | 'verifyHello'> & {
+    options: Pick<
+      LinkOptions,
+      'direction' | 'self' | 'clock' | 'engine' | 'verifyHello' | 'issuer' | 'tickets'
+    > & {
       policy?: HandshakePolicy;
       limits?: Partial<LinkLimits>;
       challenge?: number;

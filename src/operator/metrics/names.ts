@@ -113,6 +113,7 @@ export const METRICS: readonly MetricSpec[] = [
   m('counter', 'ixian_inclusion_proofs_total', 'Inclusion proofs passed on', ['result']),
   m('counter', 'ixian_hello_signatures_total', 'Signatures for handshakes', ['result']),
   m('counter', 'ixian_hello_verifications_total', 'Signatures of hellos to look at', ['result']),
+  m('counter', 'ixian_resumptions_total', 'Tickets of resumable sessions', ['result']),
   m('counter', 'ixian_verify_results_total', 'Signatures judged', ['result']),
   m('histogram', 'ixian_verify_duration_seconds', 'Duration of one batch at the verify engine'),
   m('gauge', 'ixian_verify_pending', 'Signatures at the verify engine'),

@@ -2,6 +2,12 @@
 const memoryMs = 1_000;
 /** Share of a new observation that follows the one before at once: about ten are remembered. */
 const weightMin = 0.1;
+/**
+ * One observation counts for no more than so many times what is known. A thread that was not scheduled for a
+ * moment makes one signature look like thirty, and must not turn away everybody; what is slow indeed reaches any
+ * value within a few observations.
+ */
+export const outlierTimesMax = 4;
 
 /**
  * How long one piece of work takes at present: a moving average whose memory is counted in time as well as in
@@ -25,6 +31,7 @@ export class ServiceTime {
     const age = Math.max(0, nowMs - this.#observedMs);
     const weight = 1 - (1 - weightMin) * Math.exp(-age / memoryMs);
     this.#observedMs = nowMs;
-    this.#ms += weight * (ms - this.#ms);
+    const counted = Math.min(ms, outlierTimesMax * Math.max(this.#ms, 1));
+    this.#ms += weight * (counted - this.#ms);
   }
 }

@@ -21,7 +21,7 @@ const calledBackAtMs = 3_000;
 
 /** Threads of libuv's pool (its default, or what the operator set). */
 function poolThreads(): number {
-  const n = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+  const n = Number(process.env.UV_THREADPOOL_SIZE ?? 4);
   return Number.isInteger(n) && n > 0 ? n : 4;
 }
 

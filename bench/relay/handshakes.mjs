@@ -50,10 +50,9 @@ async function makeIdentities(count) {
 
 async function generator() {
   const wire = await dist('wire/index.js');
-  const link = await dist('link/index.js');
   const { ResumeAttempt, keepOffer, takeOffer } = await dist('link/resumption.js');
   const { retryWaitMs } = await dist('client/retry.js');
-  const { Code, ResumeCode, Bye, encodeFrame, StreamParser } = wire;
+  const { Code, ResumeCode, encodeFrame, StreamParser } = wire;
   const lock = wire.NETWORKS.reg.lock;
   const ping = Uint8Array.of(1);
   let target = null;

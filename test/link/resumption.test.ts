@@ -17,6 +17,14 @@ import {
 import { type Frame, Pocket, pocketOf, world } from './resumption-support.js';
 import { settle, signerOf, until } from './support.js';
 
+/** A tap that keeps what passes. */
+const record =
+  (frames: Frame[]) =>
+  (f: Frame): Frame => {
+    frames.push(f);
+    return f;
+  };
+
 const flip = (b: Uint8Array, at: number): Uint8Array => b.map((x, i) => (i === at ? x ^ 1 : x));
 
 describe('sessions that resume', () => {
@@ -77,7 +85,7 @@ describe('sessions that resume', () => {
   it('nobody who does not ask sees anything of it', async () => {
     const w = await world();
     const frames: Frame[] = [];
-    const tap = (f: Frame) => (frames.push(f), f);
+    const tap = record(frames);
     const { client } = await w.connect(null, { tap });
     await until(() => client.opened > 0, 'open');
     const data = frames.find((f) => f.code === Code.helloData)!;
@@ -191,7 +199,7 @@ describe('attacks on sessions that resume', () => {
     const pocket = await pocketOf('w1');
     const held = await w.visit(pocket);
     const frames: Frame[] = [];
-    const { client, relay } = await w.connect(pocket, { tap: (f) => (frames.push(f), f) });
+    const { client, relay } = await w.connect(pocket, { tap: record(frames) });
     await until(() => relay.opened > 0, 'resumed');
     const of = (code: number): Uint8Array => frames.find((f) => f.code === code)!.payload;
     return { w, pocket, held, client, relay, of };
@@ -328,13 +336,10 @@ describe('attacks on sessions that resume', () => {
   it('every bit of a challenge counts: the client leaves', async () => {
     const w = await world();
     const pocket = await pocketOf('w1');
-    const length = await new Promise<number>((resolve) => {
-      void w.visit(pocket).then(async () => {
-        await w.visit(pocket, {
-          tap: (f) => (f.code === ResumeCode.challenge && resolve(f.payload.length), f),
-        });
-      });
-    });
+    const frames: Frame[] = [];
+    await w.visit(pocket);
+    await w.visit(pocket, { tap: record(frames) });
+    const { length } = frames.find((f) => f.code === ResumeCode.challenge)!.payload;
     for (let at = 0; at < length; at += 97) {
       if (pocket.held === null) await w.visit(pocket);
       await until(() => pocket.held !== null, 'ticket');

@@ -14,7 +14,7 @@ import { type Pocket, pocketOf } from '../link/resumption-support.js';
 import { engine, selfInfo, signerOf, Watched } from '../link/support.js';
 import { connected, nowSeconds, startRelay, until } from './support.js';
 
-const running: { stop(): Promise<unknown> | void }[] = [];
+const running: { stop(): Promise<unknown> }[] = [];
 const folders: string[] = [];
 afterEach(async () => {
   for (const r of running.splice(0).reverse()) await r.stop();
@@ -121,7 +121,7 @@ describe.each(['tcp', 'ws'] as const)('clients of a relay come back over %s', (r
       dial: road === 'tcp' ? dialTcpRelay() : dialWsRelay(),
       engine: await engine(),
     });
-    running.push({ stop: () => c.stop() });
+    running.push({ stop: async () => c.stop() });
     await c.start();
     await until('offered', () => value(r, 'ixian_resumptions_total', 'offered') > 0);
     // Its key opens the secret beside the session.

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock/index.js';
 import { type HeldTicket, memoryPair, TicketRefusal } from '../../src/link/index.js';
+import { ResumeAttempt } from '../../src/link/resumption.js';
 import { TicketKeys, ticketKeySeconds } from '../../src/relay/ticket-keys.js';
 import { ticketLifetimeSeconds, ticketOriginSecondsMax } from '../../src/relay/tickets.js';
 import {
@@ -293,8 +294,7 @@ describe('attacks on sessions that resume', () => {
     const w = await world();
     const pocket = await pocketOf('w1');
     const held = await w.visit(pocket);
-    const { ResumeAttempt } = await import('../../src/link/resumption.js');
-    const attempts = [];
+    const attempts: { peer: Awaited<ReturnType<typeof raw>>; attempt: ResumeAttempt }[] = [];
     for (let i = 0; i < 2; i++) {
       const peer = await raw(w);
       const attempt = new ResumeAttempt(held, NETWORKS.reg.lock, 1);
@@ -360,7 +360,6 @@ describe('attacks on sessions that resume', () => {
     // The memory transport shows 127.0.0.1 to the client, which is where the real one is.
     await until(() => client.client.opened > 0, 'open at the right address');
     client.client.link.destroy();
-    const { ResumeAttempt } = await import('../../src/link/resumption.js');
     const { challengeResume } = await import('../../src/link/resumption.js');
     const { selfInfo, systemClock } = await import('./support.js');
     const self = await selfInfo(systemClock);
@@ -376,7 +375,7 @@ describe('attacks on sessions that resume', () => {
     const w = await world();
     const pocket = await pocketOf('w1');
     await w.visit(pocket);
-    const { ResumeAttempt, challengeResume } = await import('../../src/link/resumption.js');
+    const { challengeResume } = await import('../../src/link/resumption.js');
     const { selfInfo, systemClock } = await import('./support.js');
     const self = await selfInfo(systemClock);
     const attempt = new ResumeAttempt(pocket.held!, new TextEncoder().encode('Ixian'), 1);

@@ -87,7 +87,7 @@ function storm(order, clients, rate, seed) {
       if (order === 'oldest') return later(client);
       const at = Math.max(now + Math.max(0, ready - CALLED_BACK_AT_MS), nextCall, now + RETRY_MS_MIN);
       if (at - now >= RETRY_MS_MAX) return later(client, RETRY_MS_MAX);
-      nextCall = at + cost;
+      nextCall = at + cost / 2;
       return later(client, at - now);
     }
     const hello = { gone: false, signed: false };

@@ -169,12 +169,12 @@ describe('03 §4.1 signatures of hellos', () => {
     expect(await Promise.race([answers[20], Promise.resolve('waits')])).toBe('waits');
   });
 
-  it('who is refused is called back one after the other, at the rate of the signatures', async () => {
+  it('who is refused is called back one after the other, at twice the rate of the signatures', async () => {
     const { ask, queue, takes } = signQueue(1);
     await takes(100);
     for (let n = 0; n < 95; n++) void ask(n);
     const calls = Array.from({ length: 5 }, () => queue.callBackMs());
-    expect(calls.slice(1).map((c, i) => c - calls[i]!)).toEqual([100, 100, 100, 100]);
+    expect(calls.slice(1).map((c, i) => c - calls[i]!)).toEqual([50, 50, 50, 50]);
     for (let n = 0; n < 2_000; n++) queue.callBackMs();
     expect(queue.callBackMs()).toBe(retryAfterMsMax);
   });

@@ -132,8 +132,11 @@ describe('hello', () => {
     );
   });
 
-  it('ignores what follows the last field and lives without field 14', () => {
-    expect(decodeHello(Uint8Array.from([...encodeHello(hello), 1, 2, 3]))).toEqual(hello);
+  it('keeps what follows the last field for extensions and lives without field 14', () => {
+    expect(decodeHello(Uint8Array.from([...encodeHello(hello), 1, 2, 3]))).toEqual({
+      ...hello,
+      trailing: Uint8Array.of(1, 2, 3),
+    });
     const whole = encodeHelloData({ ...helloData, yourAddress: '' });
     expect(decodeHelloData(whole.slice(0, -1)).yourAddress).toBeNull();
     const broken = whole.slice();

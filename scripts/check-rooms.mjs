@@ -160,7 +160,7 @@ function breachesOf(name, text, packages) {
 const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** Bundled into the pages at build time, so a user of the package needs none of them. */
-const BUNDLED = new Set(['uplot']);
+const BUNDLED = new Set(['jsqr', 'uplot', 'uqr']);
 const packages = new Set([
   ...Object.keys(manifest.dependencies ?? {}),
   ...Object.keys(manifest.optionalDependencies ?? {}),

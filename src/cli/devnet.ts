@@ -117,6 +117,9 @@ function invite(network: LocalNetwork, story: Story): void {
   o.out(
     `\n${network.relays.map((r) => `  ${r.child.name}  ${paint(o, 'bold', r.dashboard)}`).join('\n')}\n\n`,
   );
+  const [one, two] = [network.relays[0], network.relays[1] ?? network.relays[0]];
+  story.say('chat in your browser, as two people on two relays:');
+  o.out(`\n  ${paint(o, 'bold', `${one?.app}#one`)}\n  ${paint(o, 'bold', `${two?.app}#two`)}\n\n`);
   story.say('join it from another terminal:');
   o.out(
     `\n  ${paint(o, 'bold', `npx starling client --network reg --wallet me.wal --data me ${relays}`)}\n\n`,

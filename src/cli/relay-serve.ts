@@ -12,6 +12,7 @@ import {
 import { openVerifier, saveWalletFile, type Verifier, type VerifierChoice } from '../identity/node/index.js';
 import {
   type ApiBackend,
+  addAppRoutes,
   Bans,
   type Config,
   DataFolderLock,
@@ -281,6 +282,7 @@ async function run(
     ops = await openOps(c, node, log, worker);
     relay = await startRelay(c, network, signer, dataDir, counters, engine, log, worker);
     node.attach(relay);
+    if (c.on('app') && relay.web !== null) await addAppRoutes(relay.web);
     const running = relay;
     const drain = new Drain(relay);
     bans = await Bans.open(relay, dataDir, bansOf(c));

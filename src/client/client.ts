@@ -324,6 +324,16 @@ export class StarlingClient {
     return new Promise((resolve, reject) => this.#online.push({ resolve, reject }));
   }
 
+  /**
+   * Tries every relay again at once: for applications that learn that the machine woke or the network is back. `fresh`
+   * ends the present connections first, because after a sleep nobody says that they are dead. Texts that wait go out as
+   * soon as a relay is reached.
+   */
+  reconnect(options: { readonly fresh?: boolean } = {}): void {
+    this.#pool.reconnect(options.fresh ?? false);
+    this.#messenger.tick();
+  }
+
   /** Ends every connection. What is unconfirmed is in the storage and goes out after the next start. */
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return;

@@ -29,5 +29,6 @@ export { sectorRelaysAsked } from './lookup.js';
 export { RelayUnreachable } from './relay-connection.js';
 export type { KnownRelay } from './relay-pool.js';
 export * from './storage.js';
+export { storageSecret } from './storage-secret.js';
 export * from './types.js';
 export { type WsDialOptions, wsDialler, wsTargetOf } from './ws-dial.js';

@@ -2,6 +2,7 @@ export * from './address.js';
 export * from './aes.js';
 export * from './agreement.js';
 export { base58CharsMax, base58Decode, base58Encode } from './base58.js';
+export { base64Decode, base64Encode } from './base64.js';
 export * from './chacha.js';
 export * from './extended-address.js';
 export * from './generate-key.js';

@@ -24,6 +24,7 @@ export {
   parseApiBind,
 } from './api/server.js';
 export { V1_ROUTES, type V1Route } from './api/v1.js';
+export { addAppRoutes } from './app-page.js';
 export { ClusterOperator, type ClusterTotals } from './cluster.js';
 export * from './config/index.js';
 export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';

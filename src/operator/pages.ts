@@ -23,10 +23,11 @@ interface PageFile {
 }
 
 /** No inline script, nothing from elsewhere, in nobody's frame. */
-const securityHeaders = (connect: string): Readonly<Record<string, string>> => ({
+const securityHeaders = (connect: string, wasm: boolean): Readonly<Record<string, string>> => ({
   'content-security-policy': [
     "default-src 'none'",
-    "script-src 'self'",
+    // Compiling WebAssembly is not running text as script.
+    wasm ? "script-src 'self' 'wasm-unsafe-eval'" : "script-src 'self'",
     "style-src 'self'",
     "img-src 'self' data: blob:",
     `connect-src ${connect}`,
@@ -43,6 +44,8 @@ const securityHeaders = (connect: string): Readonly<Record<string, string>> => (
 export interface PageOptions {
   /** Sources that the page's scripts may connect to, as Content-Security-Policy writes them; default the own host. */
   readonly connect?: string;
+  /** Whether its scripts may compile WebAssembly; default not. */
+  readonly wasm?: boolean;
 }
 
 /** A page's files in memory, answered with what a browser needs to keep them and to run nothing else. */
@@ -53,7 +56,7 @@ export class Page {
   static async load(name: PageName, options: PageOptions = {}): Promise<Page> {
     // From src/ and dist/ alike: both lie two levels below the package.
     const folder = fileURLToPath(new URL(`../../dist/pages/${name}/`, import.meta.url));
-    const security = securityHeaders(options.connect ?? "'self'");
+    const security = securityHeaders(options.connect ?? "'self'", options.wasm ?? false);
     const files = new Map<string, PageFile>();
     for (const file of await readdir(folder)) {
       const body = new Uint8Array(await readFile(join(folder, file)));

@@ -39,6 +39,8 @@ export interface RelayPlace {
   readonly ws: string;
   /** URL of its dashboard. */
   readonly dashboard: string;
+  /** URL of the messenger it serves. */
+  readonly app: string;
 }
 
 /**
@@ -110,6 +112,7 @@ export class LocalNetwork {
             tcp: String(e.endpoint),
             ws: `ws://${RELAY_HOST}:${String(e.wsPort)}/ixian`,
             dashboard: `http://${RELAY_HOST}:${apiPort}/`,
+            app: `http://${RELAY_HOST}:${String(e.wsPort)}/app`,
           });
         }),
       );

@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { join, resolve as resolvePath } from 'node:path';
-import {
-  aesGcmDecryptSelfContained,
-  aesGcmEncryptSelfContained,
-  hkdfSha3_512,
-  type Signer,
-} from '../../identity/index.js';
+import { aesGcmDecryptSelfContained, aesGcmEncryptSelfContained } from '../../identity/index.js';
 import { applyChanges, type ClientStorage, entriesBelow, type StorageChange } from '../storage.js';
 
 /** The journal is written anew when it holds this many times what is alive, and more than the least size. */
@@ -32,19 +27,8 @@ export class FileStorageError extends Error {
 export interface FileStorageOptions {
   /** False skips the flush to the disk after each commit: faster, loses the last moments with the power. */
   readonly durable?: boolean;
-  /** 32 bytes, e.g. {@link storageSecret} of the wallet: values are encrypted with it on the disk. */
+  /** 32 bytes, e.g. `storageSecret` of the wallet: values are encrypted with it on the disk. */
   readonly secret?: Uint8Array;
-}
-
-/** What a wallet signs to make the secret of its storage; RSASSA-PKCS1-v1_5 gives the same each time. */
-const secretText = 'Starling client storage, version 1';
-const secretBytes = 32;
-
-/** The secret under which a wallet keeps its storage: nobody makes it without the wallet's key. */
-export async function storageSecret(signer: Pick<Signer, 'sign'>): Promise<Uint8Array> {
-  const text = new TextEncoder();
-  const signature = await signer.sign(text.encode(secretText));
-  return hkdfSha3_512(signature, secretBytes, new Uint8Array(0), text.encode(secretText));
 }
 
 const digestOf = (text: string): string =>

@@ -1,2 +1,3 @@
+export { storageSecret } from '../storage-secret.js';
 export { type DialNodeOptions, dialTcpRelay, dialWsRelay } from './dial.js';
-export { FileStorage, FileStorageError, type FileStorageOptions, storageSecret } from './file-storage.js';
+export { FileStorage, FileStorageError, type FileStorageOptions } from './file-storage.js';

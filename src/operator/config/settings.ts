@@ -96,6 +96,12 @@ export const SETTINGS: readonly Setting[] = [
     default: 'next',
     about: 'port of WebSocket and public HTTP: a number, `next` for TCP port + 1, or `off`',
   },
+  {
+    key: 'app',
+    value: onOff,
+    default: '1',
+    about: 'serve the messenger at /app of the WebSocket port',
+  },
   { key: 'wsTlsCert', value: path, default: null, about: 'PEM certificate chain for wss' },
   { key: 'wsTlsKey', value: path, default: null, about: 'PEM private key for wss' },
   {

@@ -40,6 +40,8 @@ export type AttachOutcome =
 export class Subscriptions {
   readonly #filters = new Map<number, CuckooFilter>();
   readonly #types: ReadonlySet<number>;
+  /** Called when a filter has been attached, so that whoever tells of events need not ask those who want none. */
+  onAttached: (() => void) | null = null;
 
   /** `types`: what may be attached; replaced only to look at the reference's behaviour with other types. */
   constructor(types: Iterable<number> = SUBSCRIPTION_TYPES) {
@@ -72,6 +74,7 @@ export class Subscriptions {
     const parsed = parse(filter);
     if (parsed === null) return { kind: 'refused', type, reason: 'filter' };
     this.#filters.set(type, parsed);
+    this.onAttached?.();
     return { kind: 'attached', type, items: parsed.count };
   }
 

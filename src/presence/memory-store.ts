@@ -1,5 +1,5 @@
 import { sectorPrefix } from '../identity/index.js';
-import { bytesEqual, bytesKey, type NodeType, withRoom } from '../wire/index.js';
+import { ByteWriter, bytesEqual, bytesKey, type NodeType, withRoom } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import {
   futureToleranceSeconds,
@@ -14,8 +14,11 @@ import { SectorIndex } from './sector-index.js';
 import {
   devicesMax,
   evictionScanMax,
+  hears,
   type PresenceStore,
+  type RenewingClaim,
   type StoredEntry,
+  type StoredGlance,
   type StoreListener,
   type StoreOptions,
   type StoreOwner,
@@ -135,6 +138,40 @@ export class MemoryPresenceStore implements PresenceStore {
     return this.#entry(wallet, device) ?? null;
   }
 
+  glance({ wallet, device, bytes }: Pick<RenewingClaim, 'wallet' | 'device' | 'bytes'>): StoredGlance | null {
+    const e = this.#entry(wallet, device);
+    if (e === undefined) return null;
+    const { hostname, type } = e.address;
+    return {
+      lastSeen: e.address.lastSeen,
+      announced: e.announced,
+      publicKey: e.record.publicKey,
+      saysSame: bytesEqual(
+        new ByteWriter(128).netstr(hostname).char(type).bytes(),
+        bytes.message.subarray(bytes.hostnameFrom, bytes.typeEnd),
+      ),
+    };
+  }
+
+  renew(claim: RenewingClaim): boolean {
+    const { wallet, device, timestamp, hostname, type, signature } = claim;
+    const e = this.#entry(wallet, device);
+    if (e === undefined) return false;
+    const { nodeVersion } = e.address;
+    const address = {
+      version: 2,
+      device,
+      hostname,
+      type,
+      nodeVersion,
+      lastSeen: timestamp,
+      signature,
+      pow: null,
+    };
+    this.upsert(e.record, address);
+    return true;
+  }
+
   #entry(wallet: Uint8Array, device: Uint8Array): Entry | undefined {
     return this.#records.get(bytesKey(wallet))?.entries.find((e) => bytesEqual(e.address.device, device));
   }
@@ -168,7 +205,7 @@ export class MemoryPresenceStore implements PresenceStore {
   }
 
   #tellStored(entry: Entry): void {
-    for (const l of this.#listeners) l.stored?.(entry.record.wallet, entry.address);
+    for (const l of this.#listeners) if (hears(l, entry.type)) l.stored?.(entry.record.wallet, entry.address);
   }
 
   #addRecord(owner: StoreOwner): WalletRecord {

@@ -27,15 +27,22 @@ export interface ClaimVerdict {
 /**
  * Rules 1 to 3 of 05 §7.3 in their order, and the presence of a signature from rule 4: whoever passes is
  * worth one RSA operation.
+ *
+ * @param hostnameAcceptable what the hostname rule says, where it was asked before
  */
-export function judgeClaim(claim: KeepAlive, ctx: ClaimContext): ClaimVerdict {
+export function judgeClaim(
+  claim: KeepAlive,
+  ctx: ClaimContext,
+  hostnameAcceptable: boolean | null = null,
+): ClaimVerdict {
   let powVerified = false;
   if (claim.pow !== null) {
     const verdict = powVerdict(decodePow(claim.pow), claim.wallet, ctx.network, ctx.ownType, ctx.pow);
     if (verdict.problem !== null) return { problem: verdict.problem, powVerified: false };
     powVerified = verdict.verified;
   } else if (needsPow(claim.type)) return { problem: 'pow-missing', powVerified: false };
-  if (!isAcceptableHostname(claim.hostname, ctx.network)) return { problem: 'hostname', powVerified };
+  if (!(hostnameAcceptable ?? isAcceptableHostname(claim.hostname, ctx.network)))
+    return { problem: 'hostname', powVerified };
   if (claim.signature === null) return { problem: 'unsigned', powVerified };
   return { problem: null, powVerified };
 }
@@ -70,7 +77,17 @@ export function isWorthAnnouncing(
   claim: Pick<KeepAlive, 'timestamp' | 'hostname' | 'type'>,
   before: Announced,
 ): boolean {
-  if (claim.hostname !== before.hostname || claim.type !== before.type) return true;
+  const saysSame = claim.hostname === before.hostname && claim.type === before.type;
+  return isNews(claim, before.announced, saysSame);
+}
+
+/** {@link isWorthAnnouncing} where it is known already whether hostname and type are the same. */
+export function isNews(
+  claim: Pick<KeepAlive, 'timestamp' | 'type'>,
+  announced: number,
+  saysSame: boolean,
+): boolean {
+  if (!saysSame) return true;
   if (!isPresenceType(claim.type)) return false;
-  return claim.timestamp >= before.announced + halfIntervalSeconds(claim.type);
+  return claim.timestamp >= announced + halfIntervalSeconds(claim.type);
 }

@@ -1,18 +1,12 @@
-import type { Counters } from '../counters/index.js';
+import type { Counter, Counters } from '../counters/index.js';
 import type { VerifyEngine, VerifyItem } from '../identity/index.js';
 import { bytesEqual, bytesKey, DecodeError, type Network, type NodeType } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import { isPresenceType, type PresenceType } from './constants.js';
-import { addressOf, decodeKeepAlive, type KeepAlive, keepAliveOf } from './keep-alive.js';
+import { keepAliveOf } from './keep-alive.js';
+import { KeepAliveIntake } from './keep-alive-intake.js';
 import { type DecodedPresence, decodePresence, type Presence } from './presence.js';
-import {
-  type ClaimContext,
-  type ClaimProblem,
-  type FreshnessProblem,
-  freshnessProblem,
-  isWorthAnnouncing,
-  judgeClaim,
-} from './rules-claim.js';
+import type { ClaimContext, ClaimProblem, FreshnessProblem } from './rules-claim.js';
 import { NO_POW_KNOWLEDGE, type PowKnowledge } from './rules-pow.js';
 import {
   entryProblem,
@@ -23,7 +17,7 @@ import {
 } from './rules-presence.js';
 import { timeProblem } from './rules-time.js';
 import { SignatureGate } from './signature-gate.js';
-import type { PresenceStore, StoredEntry } from './store.js';
+import type { PresenceStore } from './store.js';
 import { claimItem, type DroppedAddress } from './verify.js';
 
 /** Why a keep-alive changed nothing. */
@@ -123,6 +117,8 @@ export class PresenceService {
   readonly #pow: () => PowKnowledge;
   readonly #gate: SignatureGate;
   readonly #counters: Counters | null;
+  readonly #counted = new Map<string, Counter>();
+  readonly #intake: KeepAliveIntake;
   #own: Presence | null = null;
 
   constructor(options: PresenceServiceOptions) {
@@ -134,6 +130,15 @@ export class PresenceService {
     this.#pow = options.pow ?? (() => NO_POW_KNOWLEDGE);
     this.#gate = new SignatureGate(options.engine, options.pendingMax);
     this.#counters = options.counters ?? null;
+    this.#intake = new KeepAliveIntake({
+      store: this.store,
+      gate: this.#gate,
+      now: this.#now,
+      network: this.#network,
+      context: () => this.#context(),
+      isOwn: (wallet) => this.#isOwn(wallet),
+      restoreOwn: () => this.#restoreOwn(),
+    });
   }
 
   /** Signatures under way right now. */
@@ -171,63 +176,26 @@ export class PresenceService {
    * type, time window, known wallet and device, replay or older, rate, proof of work, hostname, signature.
    */
   async receiveKeepAlive(bytes: Uint8Array, options: ReceiveOptions = {}): Promise<KeepAliveOutcome> {
-    const outcome = await this.#keepAlive(bytes, options);
-    this.#count('presence_keepalives_total', 'Keep-alives received', outcome);
-    return outcome;
+    const { allow } = options;
+    const [outcome] = await this.#keepAlives([bytes.slice()], allow && (() => allow(1)));
+    return outcome!;
   }
 
-  async #keepAlive(bytes: Uint8Array, options: ReceiveOptions): Promise<KeepAliveOutcome> {
-    const refused = (reason: KeepAliveRefusal): KeepAliveOutcome => ({ kind: 'refused', reason });
-    let ka: KeepAlive;
-    try {
-      ka = ownedClaim(decodeKeepAlive(bytes));
-    } catch (e) {
-      if (e instanceof DecodeError) return refused('malformed');
-      throw e;
-    }
-    const { wallet, device, timestamp, type } = ka;
-    if (!isPresenceType(type)) return refused('type');
-    const time = timeProblem(timestamp, this.#now());
-    if (time !== null) return refused(time);
-    if (!this.store.has(wallet) && this.#isOwn(wallet)) this.#restoreOwn();
-    const publicKey = this.store.publicKey(wallet);
-    const entry = this.store.entry(wallet, device);
-    if (publicKey === null || entry === null) return this.#unknown(ka);
-    const fresh = freshnessProblem(timestamp, entry.address.lastSeen, this.#now());
-    if (fresh !== null) return refused(fresh);
-    if (options.allow?.(1) === false) return refused('rate');
-    const ctx = this.#context();
-    const { problem, powVerified } = judgeClaim(ka, ctx);
-    if (problem !== null) return refused(problem);
-    const item = claimItem(ka, publicKey, ctx);
-    if (item === null) return refused('unsigned');
-    const verdict = await this.#verify([item]);
-    if (verdict === null) return refused('engine');
-    if (verdict[0] === 'busy') return refused('busy');
-    if (verdict[0] !== true) return refused('signature');
-    return this.#applyKeepAlive(ka, type, powVerified);
+  /**
+   * {@link receiveKeepAlive} for many at once, from one sender or several, which costs each a fraction. Applied in their
+   * order; the outcomes are in it, too. The messages must stay as they are until the promise settles.
+   */
+  receiveKeepAlives(messages: readonly Uint8Array[]): Promise<KeepAliveOutcome[]> {
+    return this.#keepAlives(messages);
   }
 
-  /** The verdict took its time: the entry may be gone or newer by now. */
-  #applyKeepAlive(ka: KeepAlive, type: PresenceType, powVerified: boolean): KeepAliveOutcome {
-    const { wallet, device, timestamp, hostname } = ka;
-    const entry = this.store.entry(wallet, device);
-    const own = this.store.get(wallet);
-    if (entry === null || own === null) return { kind: 'unknown', wallet, device, timestamp };
-    const late = freshnessProblem(timestamp, entry.address.lastSeen, this.#now());
-    if (late !== null) return { kind: 'refused', reason: late };
-    const before = announcedOf(entry);
-    this.store.upsert(own, addressOf(ka, entry.address.nodeVersion), { powVerified });
-    const announce = isWorthAnnouncing(ka, before);
-    if (announce) this.store.markAnnounced(wallet, device, timestamp);
-    return { kind: 'updated', wallet, device, type, timestamp, hostname, announce };
-  }
-
-  #unknown(ka: KeepAlive): KeepAliveOutcome {
-    const { wallet, device, timestamp } = ka;
-    if (!this.#isOwn(wallet)) return { kind: 'unknown', wallet, device, timestamp };
-    this.#restoreOwn();
-    return { kind: 'refused', reason: 'own' };
+  async #keepAlives(
+    messages: readonly Uint8Array[],
+    allow?: (at: number) => boolean,
+  ): Promise<KeepAliveOutcome[]> {
+    const outcomes = await this.#intake.receive(messages, allow);
+    for (const o of outcomes) this.#count('presence_keepalives_total', 'Keep-alives received', o);
+    return outcomes;
   }
 
   /**
@@ -345,28 +313,18 @@ export class PresenceService {
   }
 
   #count(name: string, help: string, outcome: { readonly kind: string; readonly reason?: string }): void {
-    const labels =
-      outcome.reason === undefined
-        ? { outcome: outcome.kind }
-        : { outcome: outcome.kind, reason: outcome.reason };
-    this.#counters?.counter(name, help, labels).add();
+    const { kind, reason } = outcome;
+    // Looked up once: making a key of name and labels costs more than judging a keep-alive does.
+    const key = `${name} ${kind} ${reason}`;
+    let counter = this.#counted.get(key);
+    if (counter === undefined) {
+      if (this.#counters === null) return;
+      const labels = reason === undefined ? { outcome: kind } : { outcome: kind, reason };
+      counter = this.#counters.counter(name, help, labels);
+      this.#counted.set(key, counter);
+    }
+    counter.add();
   }
-}
-
-const announcedOf = (e: StoredEntry): { announced: number; hostname: string; type: string } => ({
-  announced: e.announced,
-  hostname: e.address.hostname,
-  type: e.address.type,
-});
-
-/** The claim outlives the call, the received bytes do not. */
-function ownedClaim(ka: KeepAlive): KeepAlive {
-  return {
-    ...ka,
-    device: ka.device.slice(),
-    pow: ka.pow === null ? null : ka.pow.slice(),
-    signature: ka.signature === null ? null : ka.signature.slice(),
-  };
 }
 
 /** One endpoint per device, the newest (05 §8.1 Strict); only verified ones are compared. */

@@ -1,5 +1,5 @@
 import { sha512, VerifyBusy, type VerifyEngine, type VerifyItem } from '../identity/index.js';
-import { bytesKey, concatBytes } from '../wire/index.js';
+import { bytesEqual, bytesKey, concatBytes } from '../wire/index.js';
 
 /** Signatures that may wait for the engine at once: about 2 s of one core, then senders are refused. */
 export const pendingSignaturesMax = 4096;
@@ -7,20 +7,55 @@ export const pendingSignaturesMax = 4096;
 const rememberedRefusalsMax = 16_384;
 /** Bytes of a digest that tells signatures apart. */
 const digestBytes = 24;
+/**
+ * Questions compared before one is taken for another: their short hashes agree by chance hardly ever, and whoever makes
+ * them agree on purpose gains no more RSA operations than with so many different questions.
+ */
+const sameHashMax = 8;
+/** Bytes at the end of a message, and at both ends of a signature, that a short hash is made of. */
+const hashedMessageBytes = 24;
+const hashedSignatureBytes = 8;
 
 /** Why no verdict was reached. */
 export type GateRefusal = 'busy';
 
+/** The verdict on one item. */
+export type GateVerdict = boolean | GateRefusal;
+
+/** One call of the engine. */
+interface Run {
+  readonly questions: Question[];
+  /** Verdicts in the order of the questions, or `busy` for all of them. */
+  verdicts: Promise<readonly boolean[] | GateRefusal>;
+}
+
+interface Question {
+  readonly item: VerifyItem;
+  readonly hash: number;
+  readonly run: Run;
+  /** Its place in the run. */
+  readonly at: number;
+  /** Another one with the same hash. */
+  next: Question | null;
+}
+
 /**
  * The way from presence to the verify engine: the same question asked twice at once costs one RSA operation,
  * a signature that failed is not tried again, and no more than a bounded number waits.
+ *
+ * Questions under way are found by a short hash and compared whole. A digest is made only of what failed, and of what
+ * looks like it: hashing every signature with SHA-512 took a tenth of the time that verifying it takes.
  */
 export class SignatureGate {
   readonly #engine: VerifyEngine;
   readonly #pendingMax: number;
-  readonly #underWay = new Map<string, Promise<boolean | GateRefusal>>();
+  readonly #underWay = new Map<number, Question>();
+  #pending = 0;
   #refused = new Set<string>();
   #refusedBefore = new Set<string>();
+  /** Short hashes of what was refused, and perhaps of others. */
+  #suspects = new Set<number>();
+  #suspectsBefore = new Set<number>();
 
   constructor(engine: VerifyEngine, pendingMax = pendingSignaturesMax) {
     this.#engine = engine;
@@ -29,72 +64,106 @@ export class SignatureGate {
 
   /** Signatures at the engine right now. */
   get pending(): number {
-    return this.#underWay.size;
+    return this.#pending;
   }
 
   /**
    * Verdicts in the order of the items, `busy` where the queue was full, here or at the engine. One engine call for all
-   * of them. Rejects when the engine reached no verdict.
+   * of them; the items' arrays may be reused once it has answered. Rejects when the engine reached no verdict.
    */
-  async verify(items: readonly VerifyItem[]): Promise<(boolean | GateRefusal)[]> {
-    const out: (boolean | GateRefusal | Promise<boolean | GateRefusal>)[] = [];
-    const fresh: { readonly item: VerifyItem; readonly digest: string; readonly at: number }[] = [];
-    const asked = new Map<string, number>();
-    for (const item of items) {
-      const digest = digestOf(item);
-      const same = asked.get(digest);
-      const joined = this.#underWay.get(digest);
-      if (this.#isRefused(digest)) out.push(false);
-      else if (joined !== undefined) out.push(joined);
-      else if (same !== undefined) out.push(this.#share(out, same));
-      else if (this.#underWay.size + fresh.length >= this.#pendingMax) out.push('busy');
-      else {
-        asked.set(digest, out.length);
-        fresh.push({ item, digest, at: out.length });
-        out.push(false);
+  async verify(items: readonly VerifyItem[]): Promise<GateVerdict[]> {
+    const own: Run = { questions: [], verdicts: Promise.resolve([]) };
+    const out: (GateVerdict | Question)[] = [];
+    for (const item of items) out.push(this.#place(item, own));
+    if (own.questions.length > 0) own.verdicts = this.#ask(own);
+    const answers = new Map<Run, readonly boolean[] | GateRefusal>();
+    for (const o of out) if (typeof o === 'object' && !answers.has(o.run)) answers.set(o.run, []);
+    const runs = [...answers.keys()];
+    const settled = await Promise.all(runs.map((r) => r.verdicts));
+    for (const [i, r] of runs.entries()) answers.set(r, settled[i]!);
+    return out.map((o) => {
+      if (typeof o !== 'object') return o;
+      const verdicts = answers.get(o.run)!;
+      return verdicts === 'busy' ? 'busy' : verdicts[o.at] === true;
+    });
+  }
+
+  /** The verdict where one is known without asking; else the question, which may be another's already. */
+  #place(item: VerifyItem, run: Run): GateVerdict | Question {
+    const hash = hashOf(item);
+    if (this.#isRefused(item, hash)) return false;
+    const first = this.#underWay.get(hash) ?? null;
+    let looked = 0;
+    for (let q = first; q !== null && looked < sameHashMax; q = q.next, looked++)
+      if (isSame(q.item, item)) return q;
+    if (this.#pending >= this.#pendingMax) return 'busy';
+    const question: Question = { item, hash, run, at: run.questions.length, next: first };
+    this.#underWay.set(hash, question);
+    run.questions.push(question);
+    this.#pending++;
+    return question;
+  }
+
+  async #ask(run: Run): Promise<readonly boolean[] | GateRefusal> {
+    try {
+      const verdicts = await this.#engine.verify(run.questions.map((q) => q.item));
+      for (const q of run.questions) if (verdicts[q.at] !== true) this.#remember(q);
+      return verdicts;
+    } catch (error) {
+      // An engine that took nothing said nothing about the signatures: they must not be remembered as refused.
+      if (error instanceof VerifyBusy) return 'busy';
+      throw error;
+    } finally {
+      for (const q of run.questions) this.#settled(q);
+    }
+  }
+
+  #settled(q: Question): void {
+    this.#pending--;
+    const first = this.#underWay.get(q.hash)!;
+    if (first === q) {
+      if (q.next === null) this.#underWay.delete(q.hash);
+      else this.#underWay.set(q.hash, q.next);
+      return;
+    }
+    for (let before = first; ; before = before.next!)
+      if (before.next === q) {
+        before.next = q.next;
+        return;
       }
-    }
-    if (fresh.length > 0) {
-      const run = this.#engine.verify(fresh.map((f) => f.item));
-      fresh.forEach((f, i) => {
-        const verdict = run.then((all) => all[i] === true, busyOrThrow);
-        out[f.at] = verdict;
-        this.#underWay.set(f.digest, verdict);
-        const settled = (ok: boolean | GateRefusal | null): void => {
-          this.#underWay.delete(f.digest);
-          if (ok === false) this.#remember(f.digest);
-        };
-        verdict.then(settled, () => settled(null));
-      });
-    }
-    return Promise.all(out);
   }
 
-  /** Resolves once the earlier of two equal items has its verdict in place. */
-  #share(
-    out: readonly (boolean | GateRefusal | Promise<boolean | GateRefusal>)[],
-    at: number,
-  ): Promise<boolean | GateRefusal> {
-    return Promise.resolve().then(() => out[at]!);
-  }
-
-  #isRefused(digest: string): boolean {
+  #isRefused(item: VerifyItem, hash: number): boolean {
+    if (!this.#suspects.has(hash) && !this.#suspectsBefore.has(hash)) return false;
+    const digest = digestOf(item);
     return this.#refused.has(digest) || this.#refusedBefore.has(digest);
   }
 
-  #remember(digest: string): void {
+  #remember(q: Question): void {
     if (this.#refused.size >= rememberedRefusalsMax) {
       this.#refusedBefore = this.#refused;
+      this.#suspectsBefore = this.#suspects;
       this.#refused = new Set();
+      this.#suspects = new Set();
     }
-    this.#refused.add(digest);
+    this.#refused.add(digestOf(q.item));
+    this.#suspects.add(q.hash);
   }
 }
 
-/** An engine that took nothing said nothing about the signature: it must not be remembered as refused. */
-function busyOrThrow(error: unknown): GateRefusal {
-  if (error instanceof VerifyBusy) return 'busy';
-  throw error;
+const isSame = (a: VerifyItem, b: VerifyItem): boolean =>
+  bytesEqual(a.message, b.message) && bytesEqual(a.signature, b.signature) && bytesEqual(a.key, b.key);
+
+/** 32 bits of message and signature; the end of a message is a hash itself, or what differs between claims. */
+function hashOf({ message, signature }: VerifyItem): number {
+  let h = 0x811c_9dc5;
+  for (let i = Math.max(0, message.length - hashedMessageBytes); i < message.length; i++)
+    h = Math.imul(h ^ message[i]!, 0x0100_0193);
+  const n = Math.min(hashedSignatureBytes, signature.length);
+  for (let i = 0; i < n; i++) h = Math.imul(h ^ signature[i]!, 0x0100_0193);
+  for (let i = signature.length - n; i < signature.length; i++) h = Math.imul(h ^ signature[i]!, 0x0100_0193);
+  // Signed, because such numbers are keys without an object of their own.
+  return h | 0;
 }
 
 /** Key, message and signature all count: the same signature under another key is another question. */

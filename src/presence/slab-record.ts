@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
+import type { ClaimBytes } from './received-claim.js';
 import { slabRecordBytesMax } from './slab-memory.js';
 import type { StoreOwner } from './store.js';
 
@@ -109,7 +110,37 @@ export class RecordScratch {
       else this.#vb(field);
     return this.#taken();
   }
+
+  /**
+   * The body of a claim that lies in its message, with the node version that lies at `from`…`to` in `old`, lengths
+   * included. Valid until the next call.
+   */
+  bodyFrom(claim: ClaimBytes, old: Uint8Array, from: number, to: number): Uint8Array {
+    const { message, deviceFrom, timestampFrom, hostnameFrom, typeEnd, signatureFrom } = claim;
+    this.#at = 0;
+    return this.#u8(2)
+      .#part(message, deviceFrom, timestampFrom)
+      .#part(message, hostnameFrom, typeEnd)
+      .#part(old, from, to)
+      .#part(message, timestampFrom, hostnameFrom)
+      .#part(message, signatureFrom, message.length)
+      .#raw(absent)
+      .#taken();
+  }
+
+  /** A view costs more than copying some bytes one by one. */
+  #part(from: Uint8Array, at: number, end: number): this {
+    if (end - at > partBytesMax) return this.#raw(from.subarray(at, end));
+    const bytes = this.#bytes;
+    let to = this.#at;
+    for (let i = at; i < end; i++) bytes[to++] = from[i]!;
+    this.#at = to;
+    return this;
+  }
 }
+
+/** Longer parts are copied as a whole. */
+const partBytesMax = 64;
 
 /** What the reference writes where a signature or proof of work is missing (05 §3.1). */
 const absent = new Uint8Array(4);
@@ -171,6 +202,29 @@ export function decodeBody(bytes: Uint8Array, at: number, end: number, flags: nu
     signature: field(Flag.unsigned, 'body.signature'),
     pow: field(Flag.powless, 'body.pow'),
   };
+}
+
+/** Bytes of the string at `at` with its length in front (docs/protocol/01 §4.2): as the writer writes it. */
+export function netstrBytes(bytes: Uint8Array, at: number): number {
+  let length = 0;
+  let lead = at;
+  for (let shift = 0; ; shift += 7) {
+    const group = bytes[lead++]!;
+    length |= (group & 0x7f) << shift;
+    if (group < 0x80) return lead - at + length;
+  }
+}
+
+/** Where the hostname's length stands in a body that begins at `at`. */
+export function hostnameAt(bytes: Uint8Array, at: number): number {
+  const device = at + varBytes(bytes[at]!);
+  return device + varBytes(bytes[device]!) + lengthAt(bytes, device);
+}
+
+/** Where the node version's length stands in a body that begins at `at`. */
+export function nodeVersionAt(bytes: Uint8Array, at: number): number {
+  const hostname = hostnameAt(bytes, at);
+  return hostname + netstrBytes(bytes, hostname) + 1;
 }
 
 /** Product and version in a body, without looking at the rest. */

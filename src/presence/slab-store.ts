@@ -19,8 +19,11 @@ import type { SnapshotSource, SnapshotTarget } from './snapshot.js';
 import {
   devicesMax,
   evictionScanMax,
+  hears,
   type PresenceStore,
+  type RenewingClaim,
   type StoredEntry,
+  type StoredGlance,
   type StoreListener,
   type StoreOptions,
   type StoreOwner,
@@ -104,6 +107,29 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     };
   }
 
+  glance({ wallet, device, bytes }: Pick<RenewingClaim, 'wallet' | 'device' | 'bytes'>): StoredGlance | null {
+    const t = this.#tables;
+    const w = t.index.find(wallet);
+    const e = w < 0 ? noRow : t.findEntry(w, device);
+    if (e === noRow) return null;
+    return {
+      lastSeen: t.secondOf(e),
+      announced: t.announcedOf(e),
+      publicKey: t.publicKeyViewOf(w),
+      saysSame: t.saysSame(e, bytes),
+    };
+  }
+
+  renew({ wallet, device, bytes, type, timestamp }: RenewingClaim): boolean {
+    const e = this.#find(wallet, device);
+    if (e === noRow) return false;
+    const before = this.#takeOut(e);
+    this.#tables.rewriteEntry(e, bytes, type, timestamp);
+    this.#putBack(e, before, type);
+    this.#tellStored(wallet, device, type);
+    return true;
+  }
+
   packets(wallet: Uint8Array, perPacket: number): Uint8Array[] {
     const t = this.#tables;
     const w = t.index.find(wallet);
@@ -158,8 +184,10 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     let w = t.index.find(owner.wallet);
     const stored = w < 0 ? noRow : t.findEntry(w, address.device);
     if (stored !== noRow) {
-      this.#replace(stored, address, type, powVerified);
-      this.#tellStored(owner.wallet, address.device);
+      const before = this.#takeOut(stored);
+      t.replaceEntry(stored, address, type, powVerified);
+      this.#putBack(stored, before, type);
+      this.#tellStored(owner.wallet, address.device, type);
       return 'replaced';
     }
     const surplus = w < 0 ? noRow : this.#surplus(w, type);
@@ -173,32 +201,36 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     this.#wheels[type].insert(entry);
     if (type === 'R') this.#relayGained(w);
     if (surplus !== noRow) this.#drop(surplus, 'evicted');
-    this.#tellStored(owner.wallet, address.device);
+    this.#tellStored(owner.wallet, address.device, type);
     return 'added';
   }
 
   /** What is held now, for whoever asked to be told. */
-  #tellStored(wallet: Uint8Array, device: Uint8Array): void {
+  #tellStored(wallet: Uint8Array, device: Uint8Array, type: PresenceType): void {
     let address: PresenceAddress | null = null;
     for (const l of this.#listeners) {
-      if (l.stored === undefined) continue;
+      if (!hears(l, type)) continue;
       if (address === null) {
         const e = this.#find(wallet, device);
         if (e === noRow) return;
         address = this.#tables.addressOf(e);
       }
-      l.stored(wallet.slice(), address);
+      l.stored?.(wallet.slice(), address);
     }
   }
 
-  #replace(e: number, address: PresenceAddress, type: PresenceType, powVerified: boolean): void {
-    const t = this.#tables;
-    const w = t.walletRowOf(e);
-    const before = t.typeOf(e);
+  /** Takes an endpoint that is about to be replaced from the wheel of its type, which is returned. */
+  #takeOut(e: number): PresenceType {
+    const before = this.#tables.typeOf(e);
     this.#wheels[before].remove(e);
-    t.replaceEntry(e, address, type, powVerified);
+    return before;
+  }
+
+  #putBack(e: number, before: PresenceType, type: PresenceType): void {
+    const t = this.#tables;
     this.#wheels[type].insert(e);
     if (before === type) return;
+    const w = t.walletRowOf(e);
     if (type === 'R') this.#relayGained(w);
     if (before === 'R') this.#relayLost(w, t.walletOf(w));
     const surplus = this.#surplus(w, type, e);
@@ -401,7 +433,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
         if (w === noRow) continue;
         const address = t.addressOf(e);
         const wallet = t.walletOf(w);
-        for (const l of this.#listeners) l.stored?.(wallet, address);
+        for (const l of this.#listeners) if (hears(l, type)) l.stored?.(wallet, address);
       }
   }
 

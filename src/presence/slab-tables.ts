@@ -2,6 +2,7 @@ import { sectorPrefix } from '../identity/index.js';
 import { bytesEqual, lengthBytes, putLength, roomyPayload } from '../wire/index.js';
 import { encodePresenceAddress, type PresenceAddress } from './address.js';
 import { PRESENCE_TYPES, type PresenceType } from './constants.js';
+import type { ClaimBytes } from './received-claim.js';
 import { type Addressed, AddressIndex, addressHash } from './slab-index.js';
 import { Slab } from './slab-memory.js';
 import {
@@ -13,7 +14,10 @@ import {
   flagsAt,
   flagsOf,
   headOffset,
+  hostnameAt,
   lengthAt,
+  netstrBytes,
+  nodeVersionAt,
   nodeVersionOf,
   RecordScratch,
   typeAt,
@@ -157,12 +161,17 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
 
   /** The wallet's public key, a copy. */
   publicKeyOf(w: number): Uint8Array {
+    return this.publicKeyViewOf(w).slice();
+  }
+
+  /** The wallet's public key, a view that the next change to the store may spoil. */
+  publicKeyViewOf(w: number): Uint8Array {
     const ref = this.#wallets.get(w, W.ref);
     const bytes = this.slab.bytes(ref);
     const at = this.slab.offset(ref);
     const key = at + bytes[at + 6]! + bytes[at + 7]!;
     const from = key + varBytes(bytes[key]!);
-    return bytes.slice(from, from + lengthAt(bytes, key));
+    return bytes.subarray(from, from + lengthAt(bytes, key));
   }
 
   leadOf(w: number): number {
@@ -232,18 +241,41 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
   /** Puts another claim of the same device in its place: where it lies, unless its size changed. */
   replaceEntry(e: number, address: PresenceAddress, type: PresenceType, powVerified: boolean): void {
     const body = this.#scratch.body(address, this.#nodeVersionOf(e));
-    const flags = flagsOf(address, powVerified);
+    this.#replaceBody(e, body, flagsOf(address, powVerified), type, address.lastSeen);
+  }
+
+  #replaceBody(e: number, body: Uint8Array, flags: number, type: PresenceType, second: number): void {
     const old = this.#entries.get(e, E.ref);
     if (this.slab.fits(old, bodyOffset + body.length)) {
-      this.#write(e, old, body, flags, type, address.lastSeen);
+      this.#write(e, old, body, flags, type, second);
       return;
     }
     const announced = this.announcedOf(e);
     const ref = this.slab.alloc(bodyOffset + body.length, e);
     this.#entries.set(e, E.ref, ref);
-    this.#write(e, ref, body, flags, type, address.lastSeen);
+    this.#write(e, ref, body, flags, type, second);
     this.setAnnounced(e, announced);
     this.slab.free(old);
+  }
+
+  /** As {@link replaceEntry} with a claim that lies in its message, copied over as it is (05 §3.1, §5.1). */
+  rewriteEntry(e: number, claim: ClaimBytes, type: PresenceType, second: number): void {
+    const old = this.#entries.get(e, E.ref);
+    const at = this.slab.offset(old) + bodyOffset;
+    const bytes = this.slab.bytes(old);
+    const from = nodeVersionAt(bytes, at);
+    const body = this.#scratch.bodyFrom(claim, bytes, from, from + netstrBytes(bytes, from));
+    this.#replaceBody(e, body, Flag.powless, type, second);
+  }
+
+  /** True when hostname and type of the endpoint are those of the claim, which has them in the same form. */
+  saysSame(e: number, { message, hostnameFrom, typeEnd }: ClaimBytes): boolean {
+    const ref = this.#entries.get(e, E.ref);
+    const bytes = this.slab.bytes(ref);
+    let at = hostnameAt(bytes, this.slab.offset(ref) + bodyOffset);
+    // The length comes first, so no byte behind the endpoint's own is looked at.
+    for (let i = hostnameFrom; i < typeEnd; i++) if (message[i] !== bytes[at++]) return false;
+    return true;
   }
 
   #write(e: number, ref: number, body: Uint8Array, flags: number, type: PresenceType, second: number): void {

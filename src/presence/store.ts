@@ -2,6 +2,7 @@ import type { NodeType } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import type { PresenceType } from './constants.js';
 import type { Presence } from './presence.js';
+import type { ClaimBytes } from './received-claim.js';
 
 /** What a store knows of one device of one wallet. */
 export interface StoredEntry {
@@ -10,6 +11,29 @@ export interface StoredEntry {
   readonly announced: number;
   /** True when the work of its proof was checked (docs/protocol/05 §6.7). */
   readonly powVerified: boolean;
+}
+
+/** What decides whether a claim is newer, without its bytes. */
+export interface StoredGlance {
+  /** Seconds of the stored claim. */
+  readonly lastSeen: number;
+  /** As in {@link StoredEntry}. */
+  readonly announced: number;
+  /** The wallet's key, a view that the next change to the store may spoil. */
+  readonly publicKey: Uint8Array;
+  /** True when hostname and type are those of the claim looked at for. */
+  readonly saysSame: boolean;
+}
+
+/** A verified claim of version 2 without proof of work, as it lies in its message. */
+export interface RenewingClaim {
+  readonly wallet: Uint8Array;
+  readonly device: Uint8Array;
+  readonly timestamp: number;
+  readonly hostname: string;
+  readonly type: PresenceType;
+  readonly signature: Uint8Array;
+  readonly bytes: ClaimBytes;
 }
 
 /** The wallet an endpoint belongs to. */
@@ -30,10 +54,17 @@ export interface StoreListener {
   relayAdded?(wallet: Uint8Array): void;
   /** The wallet's last relay endpoint is gone. */
   relayRemoved?(wallet: Uint8Array): void;
+  /** Types that {@link stored} is told of; every one when absent. Of clients there may be thousands a second. */
+  readonly storedTypes?: readonly PresenceType[];
   /** An endpoint came in or was renewed; `address` is what is held now. */
   stored?(wallet: Uint8Array, address: PresenceAddress): void;
   /** An endpoint left: by age, by hand, or because room was needed. */
   removed?(wallet: Uint8Array, address: PresenceAddress, why: 'expired' | 'removed' | 'evicted'): void;
+}
+
+/** True when the listener wants to be told of stored endpoints of that type. */
+export function hears(listener: StoreListener, type: PresenceType): boolean {
+  return listener.stored !== undefined && (listener.storedTypes?.includes(type) ?? true);
 }
 
 /** Thrown for a type letter that no node has; the reference gives no answer then (05 §8.5). */
@@ -73,6 +104,11 @@ export interface PresenceStore {
   copyPresence(wallet: Uint8Array, out: Uint8Array, at: number): number;
   /** One device, or null. */
   entry(wallet: Uint8Array, device: Uint8Array): StoredEntry | null;
+
+  /** {@link entry} for the path that thousands of claims a second take: nothing is decoded. Null when not known. */
+  glance(claim: Pick<RenewingClaim, 'wallet' | 'device' | 'bytes'>): StoredGlance | null;
+  /** {@link upsert} on that path: the claim replaces that of its device. False, and nothing done, when there is none. */
+  renew(claim: RenewingClaim): boolean;
 
   /**
    * Puts an endpoint in or replaces the one of its device. Key, version and node version of what is stored

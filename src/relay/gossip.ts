@@ -72,7 +72,7 @@ export class Gossip {
 
   #toSector(ka: Claim, from: RelayPeer | null): void {
     const { tree, ownWallet, peers } = this.ctx;
-    if (tree.size === 0) return;
+    if (tree.size === 0 || (tree.size === 1 && bytesEqual(tree.wallets[0]!, ownWallet))) return;
     const wallets = tree
       .select(sectorPrefix(ka.wallet), sectorCopies)
       .filter((w) => !bytesEqual(w, ownWallet));
@@ -106,12 +106,18 @@ export class Gossip {
 
   /** Complete keep-alives, as a ledger node delivers them: no second round trip for the subscriber. */
   #toSubscribers(ka: Claim, from: RelayPeer | null): void {
+    const { subscribers } = this.ctx.peers;
+    if (subscribers.size === 0) return;
     let sent = 0;
     // Hashed once, compared with every subscriber's filter (04 §1.4 Weakness).
     const tag = cuckooTag(ka.wallet);
     const key = bytesKey(ka.wallet);
-    for (const p of this.ctx.peers.filter((x) => x.isInbound && x !== from && (x.isClient || x.isRelay)))
+    for (const p of subscribers)
       if (
+        p.isOpen &&
+        p.isInbound &&
+        p !== from &&
+        (p.isClient || p.isRelay) &&
         p.subscriptions.hasTag(EventType.keepAlive, tag) &&
         p.mayWatch(key) &&
         p.send(Code.keepAlivePresence, ka.bytes)

@@ -59,6 +59,7 @@ export class OutboundSides {
     });
     // Ledger nodes met in presences become candidates (03 §5.6).
     store.subscribe({
+      storedTypes: ['M', 'H'],
       stored: (wallet, a) => {
         if ((a.type === 'M' || a.type === 'H') && a.hostname !== '')
           peerStorage.add(a.hostname, wallet, a.lastSeen);

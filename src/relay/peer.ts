@@ -117,6 +117,7 @@ export type AskingPeer = Pick<RelayPeer, 'id' | 'isOpen' | 'isClient' | 'isRelay
 export class PeerSet {
   readonly #byId = new Map<number, RelayPeer>();
   readonly #byWallet = new Map<string, RelayPeer[]>();
+  readonly #subscribers = new Set<RelayPeer>();
 
   get size(): number {
     return this.#byId.size;
@@ -124,6 +125,9 @@ export class PeerSet {
 
   add(peer: RelayPeer): void {
     this.#byId.set(peer.id, peer);
+    const subscribes = (): void => void this.#subscribers.add(peer);
+    if (peer.subscriptions.types.length > 0) subscribes();
+    peer.subscriptions.onAttached = subscribes;
     const list = this.#byWallet.get(peer.walletKey);
     if (list === undefined) this.#byWallet.set(peer.walletKey, [peer]);
     else list.push(peer);
@@ -131,9 +135,16 @@ export class PeerSet {
 
   remove(peer: RelayPeer): void {
     if (!this.#byId.delete(peer.id)) return;
+    this.#subscribers.delete(peer);
+    peer.subscriptions.onAttached = null;
     const list = this.#byWallet.get(peer.walletKey)!;
     list.splice(list.indexOf(peer), 1);
     if (list.length === 0) this.#byWallet.delete(peer.walletKey);
+  }
+
+  /** Connections that have subscribed to something since they came. */
+  get subscribers(): ReadonlySet<RelayPeer> {
+    return this.#subscribers;
   }
 
   get(id: number): RelayPeer | null {

@@ -2,6 +2,7 @@ import type { Counter } from '../counters/index.js';
 import { parseAddress } from '../identity/index.js';
 import {
   encodeKeepAlive,
+  type KeepAliveOutcome,
   keepAliveChunks,
   keepAliveOf,
   PresenceRequestLimiter,
@@ -12,6 +13,7 @@ import {
 } from '../presence/index.js';
 import {
   bytesEqual,
+  bytesEqualAt,
   Code,
   decodeGetPresence2,
   decodeGetRandomPresences,
@@ -24,12 +26,28 @@ import {
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { Claim, Gossip } from './gossip.js';
+import { KeepAliveInbox } from './keep-alive-inbox.js';
 import type { RelayPeer } from './peer.js';
 
 /** Keep-alives of one chunk that are looked at (docs/protocol/04 §6.2). */
 export const keepAlivesPerChunkMax = 500;
 /** Presence work of one connection in progress at once: each entry may cost an RSA operation. */
 export const pendingPerPeerMax = 512;
+
+/** Whom a keep-alive came from, and the newest claim known of that connection's own wallet when it came. */
+interface Sender {
+  readonly peer: RelayPeer;
+  readonly newestBefore: number;
+}
+
+/** Where the wallet stands in a keep-alive of version 2: behind the version and a length of one byte. */
+const walletAt = 2;
+
+/** False when the keep-alive is surely not about that wallet (docs/protocol/05 §5). */
+function mayBeOf(keepAlive: Uint8Array, wallet: Uint8Array): boolean {
+  if (keepAlive[0] !== 2 || keepAlive[1] !== wallet.length) return true;
+  return bytesEqualAt(keepAlive, walletAt, wallet.length, wallet);
+}
 
 /**
  * Everything about presences that arrives as a message: keep-alives and presences in, lookups out
@@ -41,11 +59,21 @@ export class PresenceHandlers {
   readonly #answered: Counter;
   readonly #unknown: Counter;
   readonly #asked = new PresenceRequestLimiter();
+  readonly #inbox: KeepAliveInbox<Sender>;
 
   constructor(
     private readonly ctx: RelayContext,
     private readonly gossip: Gossip,
   ) {
+    this.#inbox = new KeepAliveInbox({
+      judge: (messages) => ctx.presences.receiveKeepAlives(messages),
+      judged: (bytes, sender, outcome) => this.#keepAliveJudged(bytes, sender, outcome),
+      failed: (error) =>
+        ctx.log('error', 'handler_error', {
+          code: Code.keepAlivePresence,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        }),
+    });
     const lookups = (result: string): Counter =>
       ctx.counters.counter(
         'ixian_presence_lookups_total',
@@ -74,24 +102,45 @@ export class PresenceHandlers {
     try {
       await work();
     } finally {
-      const left = (this.#pending.get(peer.id) ?? 1) - 1;
-      if (left <= 0) this.#pending.delete(peer.id);
-      else this.#pending.set(peer.id, left);
+      this.#left(peer);
     }
   }
 
-  /** One keep-alive (code 34, or an entry of code 7). */
-  keepAlive(peer: RelayPeer, payload: Uint8Array): Promise<void> {
-    const bytes = payload.slice();
-    return this.#bounded(peer, 'keep_alives', async () => {
-      const newestBefore = this.#newest(peer.info.address);
-      const outcome = await this.ctx.presences.receiveKeepAlive(bytes);
-      if (outcome.kind === 'unknown') this.ask(peer, outcome.wallet);
-      if (outcome.kind !== 'updated') return;
-      const claim: Claim = { ...outcome, bytes };
-      this.#maybeProve(peer, claim, newestBefore);
-      this.gossip.changed(claim, peer, outcome.announce);
-    });
+  #left(peer: RelayPeer): void {
+    const left = (this.#pending.get(peer.id) ?? 1) - 1;
+    if (left <= 0) this.#pending.delete(peer.id);
+    else this.#pending.set(peer.id, left);
+  }
+
+  /** One keep-alive (code 34, or an entry of code 7); judged together with all that arrive in this turn. */
+  keepAlive(peer: RelayPeer, payload: Uint8Array): void {
+    const n = this.#pending.get(peer.id) ?? 0;
+    if (n >= pendingPerPeerMax) {
+      this.#count('keep_alives', 'peer_limit');
+      return;
+    }
+    this.#pending.set(peer.id, n + 1);
+    const { address } = peer.info;
+    // Nothing but the connection's own wallet is proven by a keep-alive.
+    const newestBefore = mayBeOf(payload, address) ? this.#newest(address) : Number.POSITIVE_INFINITY;
+    this.#inbox.add(payload, { peer, newestBefore });
+  }
+
+  #keepAliveJudged(
+    bytes: Uint8Array,
+    { peer, newestBefore }: Sender,
+    outcome: KeepAliveOutcome | null,
+  ): void {
+    this.#left(peer);
+    if (outcome === null || outcome.kind === 'refused') return;
+    if (outcome.kind === 'unknown') {
+      this.ask(peer, outcome.wallet);
+      return;
+    }
+    const { wallet, device, type, timestamp, hostname, announce } = outcome;
+    const claim: Claim = { wallet, device, type, timestamp, hostname, bytes };
+    this.#maybeProve(peer, claim, newestBefore);
+    this.gossip.changed(claim, peer, announce);
   }
 
   /** Asks a peer for a wallet's presence, within the limits for packets nobody signed (05 §8.3). */
@@ -169,9 +218,8 @@ export class PresenceHandlers {
       peer.send(Code.keepAlivesChunk, chunk, 'high');
   }
 
-  async keepAlivesChunk(peer: RelayPeer, payload: Uint8Array): Promise<void> {
-    const entries = decodeKeepAlivesChunk(payload.slice());
-    await Promise.all(entries.slice(0, keepAlivesPerChunkMax).map((e) => this.keepAlive(peer, e)));
+  keepAlivesChunk(peer: RelayPeer, payload: Uint8Array): void {
+    for (const e of decodeKeepAlivesChunk(payload).slice(0, keepAlivesPerChunkMax)) this.keepAlive(peer, e);
   }
 
   /** The sectorNodes frame with the presences of those wallets that are known, in their order, each whole (06 §6). */

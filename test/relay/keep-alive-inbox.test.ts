@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { type KeepAliveOutcome, keepAliveBytesMax } from '../../src/presence/index.js';
+import { KeepAliveInbox, keepAliveBatchItemsMax } from '../../src/relay/keep-alive-inbox.js';
+
+const turn = (): Promise<void> => new Promise((r) => setImmediate(r));
+const replay: KeepAliveOutcome = { kind: 'refused', reason: 'replay' };
+
+function inbox(judge?: (m: readonly Uint8Array[]) => Promise<KeepAliveOutcome[]>) {
+  const batches: number[] = [];
+  const judged: { bytes: Uint8Array; sender: number; outcome: KeepAliveOutcome | null }[] = [];
+  const errors: unknown[] = [];
+  const box = new KeepAliveInbox<number>({
+    judge: (m) => {
+      batches.push(m.length);
+      return judge?.(m) ?? Promise.resolve(m.map(() => replay));
+    },
+    judged: (bytes, sender, outcome) => {
+      judged.push({ bytes, sender, outcome });
+      if (sender === 13) throw new Error('of ours');
+    },
+    failed: (e) => errors.push(e),
+  });
+  return { box, batches, judged, errors };
+}
+
+describe('keep-alives of one turn', () => {
+  it('are judged together, each answered to its sender, in order', async () => {
+    const { box, batches, judged } = inbox();
+    const bytes = new Uint8Array(600);
+    for (let i = 0; i < 5; i++) box.add(bytes.fill(i), i);
+    expect(batches).toEqual([]);
+    await turn();
+    expect(batches).toEqual([5]);
+    expect(judged.map((j) => [j.sender, j.bytes[0], j.bytes.length, j.outcome])).toEqual(
+      [0, 1, 2, 3, 4].map((i) => [i, i, 600, replay]),
+    );
+    box.add(bytes, 9);
+    await turn();
+    expect(batches).toEqual([5, 1]);
+  });
+
+  it('go out at once when they fill a batch, and none is lost or judged twice', async () => {
+    const { box, batches, judged } = inbox();
+    const n = 2 * keepAliveBatchItemsMax + 3;
+    for (let i = 0; i < n; i++) box.add(Uint8Array.of(i, i >> 8), 1_000 + i);
+    expect(batches).toEqual([keepAliveBatchItemsMax, keepAliveBatchItemsMax]);
+    await turn();
+    await turn();
+    expect(batches).toEqual([keepAliveBatchItemsMax, keepAliveBatchItemsMax, 3]);
+    expect(judged.map((j) => j.sender)).toEqual(Array.from({ length: n }, (_, i) => 1_000 + i));
+    expect(judged.every((j, i) => j.bytes[0] === (i & 255) && j.bytes[1] === i >> 8)).toBe(true);
+  });
+
+  it('of a message that is too long no more is kept than shows that', async () => {
+    const { box, judged } = inbox();
+    box.add(new Uint8Array(1_000_000).fill(2), 0);
+    await turn();
+    expect(judged[0]!.bytes.length).toBe(keepAliveBytesMax + 1);
+  });
+
+  it('a failure of ours is told, and every sender is let go', async () => {
+    const failing = inbox(() => Promise.reject(new Error('broken')));
+    failing.box.add(Uint8Array.of(1), 1);
+    failing.box.add(Uint8Array.of(2), 2);
+    await turn();
+    await turn();
+    expect(failing.judged.map((j) => j.outcome)).toEqual([null, null]);
+    expect(failing.errors).toHaveLength(1);
+    const thrower = inbox();
+    for (const s of [12, 13, 14]) thrower.box.add(Uint8Array.of(s), s);
+    await turn();
+    expect(thrower.judged.map((j) => j.sender)).toEqual([12, 13, 14]);
+    expect(thrower.errors).toHaveLength(1);
+  });
+});

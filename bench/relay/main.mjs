@@ -17,6 +17,7 @@ const NAMES = [
   'websocket',
   'ceiling',
   'lookups',
+  'keep-alives',
   'start',
   'hostile',
   'idle',

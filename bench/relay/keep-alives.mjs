@@ -1,0 +1,126 @@
+// Signed keep-alives from the wire into the relay's store, against what verifying alone costs on the same core.
+//
+// The relay learns the presences, stops, and starts again from its snapshot, so that no modulus was ever seen by the process
+// that is measured. Each round renews wallets of its own, all at once; the whole store is compared afterwards.
+
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { unlimited } from './forwarding.mjs';
+import { atLeast, median, noiseOf } from './judge.mjs';
+import { freePort, pinned, relayArgs, relayFolder, serverCore, startGenerator } from './servers.mjs';
+
+export const about = 'signed keep-alives from wire to store, keys never seen before, against verifying alone';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const connections = 8;
+/** All that may be in work at once over these connections. */
+const perRound = 3_200;
+/** Rounds before those that count: code is compiled by then. */
+const warmRounds = 2;
+/** Seconds until the relay has measured its engines and started its threads. */
+const settleSeconds = 5;
+const rawItems = 6_400;
+
+/** Microseconds of processor time per signature on the relay's core. */
+function raw(engine, first) {
+  const text = execFileSync(
+    'taskset',
+    [
+      '-c',
+      serverCore,
+      process.execPath,
+      join(root, 'bench/relay/generator/raw-verify.mjs'),
+      engine,
+      String(rawItems),
+      String(first),
+    ],
+    { encoding: 'utf8', cwd: root },
+  );
+  return JSON.parse(text).microseconds;
+}
+
+export async function run(settings) {
+  const rounds = settings.rounds + warmRounds;
+  const wallets = rounds * perRound;
+  const folder = relayFolder();
+  const ops = await freePort();
+  const args = [
+    ...(process.env.STARLING_BENCH_NODE_ARGS ?? '').split(' ').filter((a) => a !== ''),
+    'dist/cli/main.js',
+    ...relayArgs(folder).filter((a) => !a.startsWith('--opsBind')),
+    `--opsBind=127.0.0.1:${ops}`,
+    ...unlimited,
+  ];
+  const generator = startGenerator('claims');
+  let relay = null;
+  const results = [];
+  let compared = null;
+  let engine = '';
+  try {
+    const start = async () => {
+      relay = pinned(serverCore, process.execPath, args);
+      const { port, endpoint } = await relay.line();
+      await generator.ask({ what: 'open', port, endpoint, connections, wallets });
+    };
+    await start();
+    settings.say(`${wallets} presences`);
+    await generator.ask({ what: 'fill', from: 0, to: wallets, age: 60 });
+    await relay.stop();
+    await start();
+    await new Promise((r) => setTimeout(r, 1_000 * settleSeconds));
+    for (let r = 0; r < rounds; r++) {
+      settings.say(r < warmRounds ? 'warming' : `round ${r + 1 - warmRounds}`);
+      const from = r * perRound;
+      const result = await generator.ask({
+        what: 'renew',
+        from,
+        to: from + perRound,
+        serverPid: relay.pid,
+      });
+      if (r >= warmRounds) results.push(result);
+    }
+    compared = await generator.ask({ what: 'compare', from: 0, to: wallets });
+    const metrics = await (await fetch(`http://127.0.0.1:${ops}/metrics`)).text();
+    engine = /^ixian_verify_engine\{engine="([^"]+)"/m.exec(metrics)?.[1] ?? 'native';
+    await relay.stop();
+    relay = null;
+  } finally {
+    await generator.stop();
+    await relay?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  settings.say(`verifying alone with ${engine}`);
+  const alone = [];
+  const again = [];
+  for (let r = 0; r < settings.rounds; r++) {
+    alone.push(raw(engine, 5_000_000 + 2 * r * rawItems));
+    again.push(raw(engine, 5_000_000 + (2 * r + 1) * rawItems));
+  }
+  const us = (list) => median(list.map((r) => r.cpuMicroseconds));
+  const share = median(alone) / us(results);
+  const noise = noiseOf(again.map((x, i) => x / alone[i]));
+  const group = `keys never seen before, ${engine}, one core for threads and all`;
+  return {
+    title: 'Signed keep-alives',
+    bars: [
+      atLeast('keep-alives from wire to store : verifying alone', 0.75, share, noise, { unit: '×' }),
+      // Every one: the bar lies half a wallet below all of them.
+      atLeast('keep-alives stored as sent', 1 - 0.5 / wallets, compared.current / wallets, 0, { unit: '×' }),
+    ],
+    rows: [
+      { group, name: 'verifying alone', perSecond: 1e6 / median(alone), us: median(alone) },
+      {
+        group,
+        name: 'relay, wire to store',
+        perSecond: median(results.map((r) => r.perSecond)),
+        us: us(results),
+      },
+    ],
+    columns: { perSecond: 'keep-alives/s', us: 'µs of CPU each' },
+    chart: { value: 'perSecond', unit: '/s' },
+    rounds: results,
+    compared,
+  };
+}

@@ -37,8 +37,41 @@ interface Candidate {
   readonly type: PresenceType;
   readonly signature: Uint8Array;
   readonly powVerified: boolean;
-  /** A copy: the store moves on while the signature is checked. */
-  readonly publicKey: Uint8Array;
+  /** Where its key lies in the batch's {@link KeyCopies}. */
+  readonly keyAt: number;
+  readonly keyEnd: number;
+}
+
+/** Bytes that a key of RSA-4096 takes with its header. */
+const usualKeyBytes = 528;
+
+/**
+ * Copies of the stored keys of one batch, because the store moves on while signatures are checked. In one buffer: an array
+ * of its own for each was the most expensive thing that the collector had to find again.
+ */
+class KeyCopies {
+  #bytes = new Uint8Array(0);
+  end = 0;
+
+  constructor(private readonly keysMax: number) {}
+
+  /** Where the copy ends; it begins where the last one ended. */
+  add(key: Uint8Array): number {
+    const end = this.end + key.length;
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.#bytes.length, this.keysMax * usualKeyBytes));
+      grown.set(this.#bytes.subarray(0, this.end));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(key, this.end);
+    this.end = end;
+    return end;
+  }
+
+  /** A view, once all have been added. */
+  view(from: number, to: number): Uint8Array {
+    return this.#bytes.subarray(from, to);
+  }
 }
 
 /** Bytes of a checksum under a signature (docs/protocol/05 §5.1). */
@@ -73,14 +106,15 @@ export class KeepAliveIntake {
     const now = this.#o.now();
     const ctx = this.#o.context();
     const candidates: Candidate[] = [];
+    const keys = new KeyCopies(messages.length);
     const outcomes = claims.map((claim, at): KeepAliveOutcome | null => {
       if (claim === null) return refused('malformed');
-      const judged = this.#judge(claim, at, now, ctx, allow);
+      const judged = this.#judge(claim, at, now, ctx, keys, allow);
       if ('kind' in judged) return judged;
       candidates.push(judged);
       return null;
     });
-    const verdicts = await this.#verify(candidates, this.#checksums(candidates, table, ctx));
+    const verdicts = await this.#verify(candidates, this.#checksums(candidates, table, ctx), keys);
     let next = 0;
     return outcomes.map((outcome) => {
       if (outcome !== null) return outcome;
@@ -98,6 +132,7 @@ export class KeepAliveIntake {
     at: number,
     now: number,
     ctx: ClaimContext,
+    keys: KeyCopies,
     allow: ((at: number) => boolean) | undefined,
   ): Candidate | KeepAliveOutcome {
     const { type, timestamp, wallet } = claim;
@@ -118,7 +153,8 @@ export class KeepAliveIntake {
     if (problem !== null) return refused(problem);
     const { signature } = claim;
     if (signature === null) return refused('unsigned');
-    return { claim, type, signature, powVerified, publicKey: held.publicKey.slice() };
+    const keyAt = keys.end;
+    return { claim, type, signature, powVerified, keyAt, keyEnd: keys.add(held.publicKey) };
   }
 
   /** What decides about the claim, of what is stored. */
@@ -162,10 +198,15 @@ export class KeepAliveIntake {
   async #verify(
     candidates: readonly Candidate[],
     checksums: readonly Uint8Array[],
+    keys: KeyCopies,
   ): Promise<readonly GateVerdict[] | null> {
     if (candidates.length === 0) return [];
     const items = candidates.map(
-      ({ signature, publicKey }, i): VerifyItem => ({ key: publicKey, message: checksums[i]!, signature }),
+      ({ signature, keyAt, keyEnd }, i): VerifyItem => ({
+        key: keys.view(keyAt, keyEnd),
+        message: checksums[i]!,
+        signature,
+      }),
     );
     try {
       return await this.#o.gate.verify(items);

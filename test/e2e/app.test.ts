@@ -154,6 +154,7 @@ describe('messenger in Chromium', () => {
     await say(a, 'Hello Carol');
     await shown(a, 'echo: Hello Carol');
     await marked(a, 'Hello Carol', /delivered/);
+    await a.locator('.unread').waitFor({ state: 'detached' });
     expect(await violations(a)).toEqual([]);
     await a.screenshot({ path: `${shots}/app-chat-1280.png` });
     await b.screenshot({ path: `${shots}/app-chat-390-dark.png` });

@@ -14,6 +14,8 @@ export class Chat {
   readonly #messages = new MessageList(byId('messages'));
   /** Unsent text per contact, so that looking elsewhere loses none. */
   readonly #drafts = new Map<string, string>();
+  /** Texts that are being marked as read. */
+  readonly #reading = new Set<string>();
   #chosen: string | null = null;
   #waiting = false;
   #soon = false;
@@ -157,8 +159,17 @@ export class Chat {
     this.#waiting = history.some((m) => m.state === 'queued' || m.state === 'sent');
     // Read is what somebody can have seen.
     if (v === null || document.hidden) return;
-    for (const m of history)
-      if (m.direction === 'in' && m.state === 'received') void this.client.markRead(v.address, m.id);
+    for (const m of history) if (m.direction === 'in' && m.state === 'received') this.#read(m);
+  }
+
+  /** Tells the sender once, and draws when that is stored: the SDK has no event for what we did ourselves. */
+  #read(m: ChatMessage): void {
+    if (this.#reading.has(m.id)) return;
+    this.#reading.add(m.id);
+    void this.client.markRead(m.address, m.id).finally(() => {
+      this.#reading.delete(m.id);
+      this.#drawSoon();
+    });
   }
 
   async #send(): Promise<void> {

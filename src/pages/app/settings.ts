@@ -7,6 +7,7 @@ import { problemText } from './words.js';
 /** Profiles of this browser: there before a wallet is. */
 export function setUpProfiles(network: string, place: ProfilePlace): void {
   const dialog = byId<HTMLDialogElement>('settings');
+  byId('show-settings').hidden = false;
   byId('show-settings').addEventListener('click', () => {
     byId('settings-error').textContent = '';
     byId('settings-told').textContent = '';

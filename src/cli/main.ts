@@ -31,6 +31,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: () => import('./upgrade.js'),
   },
   config: { about: 'check and show a relay’s configuration', load: () => import('./config.js') },
+  doctor: {
+    about: 'find what keeps a relay from working, and say what to do about it',
+    load: () => import('./doctor.js'),
+  },
   tune: {
     about: 'measure what is fastest on this machine, and set it',
     load: () => import('./tune.js'),

@@ -36,7 +36,9 @@ import {
 } from '../operator/index.js';
 import { Blacklist, Relay } from '../relay/index.js';
 import { NETWORKS, type Network } from '../wire/index.js';
+import { selfTest } from './doctor-inside.js';
 import { CliError, Exit, usageError } from './exit.js';
+import { logOutput } from './log-output.js';
 import { checkApi, type RunningApi, startApi } from './relay-api.js';
 import { serveParent } from './relay-parent.js';
 import { RETIRED, Worker } from './relay-worker.js';
@@ -75,18 +77,13 @@ function levelsOf(c: Config): ReadonlySet<LogLevel> {
   return levelsOfBits(c.on('verboseOutput') ? 15 : c.whole('logVerbosity'));
 }
 
-/** With `--json` on standard output, among the events for scripts; otherwise on standard error. */
+/** One of several processes follows the file that their parent puts aside. */
 export function openLog(c: Config, counters: Counters): EventLog {
-  const out = c.on('json') ? process.stdout : process.stderr;
-  const format = c.text('logFormat') ?? 'auto';
-  const text = format === 'text' || (format === 'auto' && !c.on('json') && out.isTTY);
   return new EventLog({
-    format: text ? 'text' : 'json',
+    ...logOutput(c, !WorkerPort.isWorker),
     levels: levelsOf(c),
-    colour: out.isTTY && process.env.NO_COLOR === undefined,
     fullAddresses: c.text('logAddresses') === 'full',
     counters,
-    write: (line) => void out.write(line),
   });
 }
 
@@ -311,6 +308,7 @@ async function run(
         worker?.port.ask('reload', 'api');
         return reloaded(reloader, log);
       },
+      selfTest: () => selfTest(reloader.config, node, running),
       shutdown: (why) => (worker === null ? life.end(why) : worker.port.ask('stop', why)),
       cluster: worker?.operate(node, relay, drain, bans, log) ?? null,
     };
@@ -372,6 +370,7 @@ async function runWorker(c: Config, reread: () => Config, network: Network): Pro
 }
 
 function reloaded(reloader: Reloader, log: EventLog): ReloadResult {
+  log.reopen();
   const r = reloader.reload();
   if (r.ok)
     log.log('info', 'config_reloaded', { changed: r.changed.join(' '), restart: r.restart.join(' ') });

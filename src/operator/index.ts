@@ -27,6 +27,7 @@ export { V1_ROUTES, type V1Route } from './api/v1.js';
 export { addAppRoutes } from './app-page.js';
 export { ClusterOperator, type ClusterTotals } from './cluster.js';
 export * from './config/index.js';
+export * from './doctor/index.js';
 export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';
 export { addHealthRoutes, addMetricsRoute } from './health.js';
 export { LiveFeed, type LiveFormat, liveViewersMax } from './live/feed.js';
@@ -43,11 +44,13 @@ export {
   type LiveTick,
   type LiveValues,
 } from './live/index.js';
-export { DataFolderLock, DataFolderLocked } from './lock.js';
+export { DataFolderLock, DataFolderLocked, lockHolder } from './lock.js';
 export {
   EventLog,
+  formatted,
   isLogLevel,
   LOG_LEVELS,
+  type LogFormat,
   type LogLevel,
   type LogOptions,
   levelsFrom,
@@ -56,6 +59,7 @@ export {
   shortAddress,
 } from './log.js';
 export { LOG_EVENTS, type LogEvent } from './log-events.js';
+export { LOG_FILE, LogFile, type LogFileOptions } from './log-file.js';
 export { measuredEngine } from './measured-engine.js';
 export * from './metrics/names.js';
 export {

@@ -66,6 +66,15 @@ export class DataFolderLock {
   }
 }
 
+/** Who holds a data folder, null when nobody does. `alive`: that process, not another one that got its number. */
+export async function lockHolder(
+  dir: string,
+): Promise<{ readonly pid: number; readonly alive: boolean } | null> {
+  const [pid = 0, birth = ''] = await holder(join(dir, FILE));
+  if (pid === 0) return null;
+  return { pid, alive: isAlive(pid) && birthOf(pid) === birth };
+}
+
 async function holder(path: string): Promise<[pid?: number, birth?: string]> {
   try {
     const [pid, birth] = (await readFile(path, 'utf8')).trim().split(' ');

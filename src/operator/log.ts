@@ -13,9 +13,11 @@ const VERBOSITY_BITS: Readonly<Record<LogLevel, number>> = { trace: 1, debug: 1,
 export const logLinesPerSecond = 10;
 export const logLinesBurst = 100;
 
+export type LogFormat = 'json' | 'text' | 'legacy';
+
 export interface LogOptions {
-  /** `json`: one JSON object per line. `text`: for people. */
-  readonly format: 'json' | 'text';
+  /** `json`: one JSON object per line. `text`: for people. `legacy`: lines as the reference writes them. */
+  readonly format: LogFormat;
   readonly levels: ReadonlySet<LogLevel>;
   /** Colours in `text`. */
   readonly colour?: boolean;
@@ -23,6 +25,8 @@ export interface LogOptions {
   readonly fullAddresses?: boolean;
   readonly counters?: Counters;
   write(line: string): void;
+  /** Opens the log's file anew. */
+  reopen?(): void;
   nowMs?(): number;
 }
 
@@ -71,7 +75,7 @@ export class EventLog {
     const line = (text: string): void => {
       this.#recent.push(text.trimEnd());
       if (this.#recent.length > logRecentMax) this.#recent.shift();
-      options.write(options.format === 'json' ? text : pretty(text, options.colour === true));
+      options.write(formatted(text, options.format, options.colour === true));
     };
     this.#pino = pino(
       {
@@ -92,6 +96,11 @@ export class EventLog {
   /** The last lines as JSON, oldest first. */
   get recent(): readonly string[] {
     return [...this.#recent];
+  }
+
+  /** For programs that move log files away (docs/protocol/11 §12.3): called on SIGHUP. */
+  reopen(): void {
+    this.#o.reopen?.();
   }
 
   setLevels(levels: ReadonlySet<LogLevel>): void {
@@ -140,14 +149,36 @@ const COLOURS: Readonly<Record<string, string>> = {
   error: '\u001b[31m',
 };
 
+/** A JSON line in the form asked for. */
+export function formatted(json: string, format: LogFormat, colour: boolean): string {
+  if (format === 'json') return json;
+  return format === 'text' ? pretty(json, colour) : legacy(json);
+}
+
+function fieldsText(fields: Readonly<Record<string, unknown>>): string {
+  return Object.entries(fields)
+    .map(([k, v]) => {
+      const text = typeof v === 'string' ? v : JSON.stringify(v);
+      return ` ${k}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`;
+    })
+    .join('');
+}
+
 /** One JSON line as a line for people: time, level, event, then `key=value`. */
 function pretty(json: string, colour: boolean): string {
   const { time, level, event, ...rest } = JSON.parse(json) as Record<string, unknown>;
-  const fields = Object.entries(rest).map(([k, v]) => {
-    const text = typeof v === 'string' ? v : JSON.stringify(v);
-    return `${k}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`;
-  });
   const name = String(level).padEnd(5);
   const shown = colour ? `${COLOURS[String(level)] ?? ''}${name}\u001b[0m` : name;
-  return `${String(time)} ${shown} ${String(event)}${fields.length === 0 ? '' : ` ${fields.join(' ')}`}\n`;
+  return `${String(time)} ${shown} ${String(event)}${fieldsText(rest)}\n`;
+}
+
+/** The reference's line, `MM-dd HH:mm:ss.ffff|severity|threadId: text` in local time (11 §8). */
+function legacy(json: string): string {
+  const { time, level, event, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const t = new Date(String(time));
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const date = `${two(t.getMonth() + 1)}-${two(t.getDate())}`;
+  const clock = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
+  const severity = level === 'debug' ? 'trace' : String(level);
+  return `${date} ${clock}.${String(t.getMilliseconds() * 10).padStart(4, '0')}|${severity}|1: ${String(event)}${fieldsText(rest)}\n`;
 }

@@ -2,6 +2,7 @@ export { Blacklist } from './blacklist.js';
 export type { RelayLog } from './context.js';
 export { type PeerSnapshot, RelayControl, type TrafficTotals } from './control.js';
 export { DEFAULT_RELAY_LIMITS, type RelayLimits } from './limits.js';
+export { guessPublicIp } from './local-addresses.js';
 export { RELAY_DEVICE_ID, RELAY_PRODUCT_VERSION, type RelayOptions, type RelayTls } from './options.js';
 export type { Candidate } from './outbound.js';
 export { PublicEndpoint } from './public-endpoint.js';

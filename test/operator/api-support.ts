@@ -1,3 +1,4 @@
+import { selfTest } from '../../src/cli/doctor-inside.js';
 import {
   ApiAccess,
   type ApiBackend,
@@ -35,7 +36,7 @@ export async function startApi(over: ApiOver = {}) {
   const config = resolveConfig({
     flags: new Map(),
     environment: {},
-    file: { path: 'ixian.cfg', text: 'networkType = regtest\naddApiUser = joe:hunter2' },
+    file: { path: 'ixian.cfg', text: 'networkType = regtest\naddApiUser = joe:hunter2\nstandalone = 1' },
   });
   const bans = await Bans.open(up.relay, over.dataDir ?? null, []);
   const backend: ApiBackend = {
@@ -50,6 +51,7 @@ export async function startApi(over: ApiOver = {}) {
     config: () => config,
     startDrain: () => void drain.start({ graceSeconds: 100, seconds: 100, minClients: 0 }),
     reload: over.reload ?? (() => ({ ok: true, changed: ['maxClients'], restart: [], error: null })),
+    selfTest: () => selfTest(config, up.node, up.relay),
     shutdown: (why) => void ended.push(why),
   };
   const server = await ApiServer.start(backend, {

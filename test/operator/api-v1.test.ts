@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addressText } from '../../src/identity/index.js';
-import { apiDocs, misfits, openApiDocument, type Schema, V1_ROUTES } from '../../src/operator/index.js';
+import {
+  apiDocs,
+  DOCTOR_CHECKS,
+  misfits,
+  openApiDocument,
+  type Schema,
+  V1_ROUTES,
+} from '../../src/operator/index.js';
 import { signerOf } from '../link/support.js';
 import { connect, connected, until } from '../relay/support.js';
 import { type Api, startApi } from './api-support.js';
@@ -78,6 +85,20 @@ describe.each(['uws', 'node'] as const)('/v1 over %s', (httpEngine) => {
     });
     await call('PUT', '/v1/log-level', { body: { level: 'loud' }, status: 422 });
     await call('PUT', '/v1/log-level', { raw: 'nonsense', status: 400 });
+  });
+
+  it('a self-test runs the doctor’s checks from inside, one at a time', async () => {
+    const first = call('POST', '/v1/selftest');
+    await call('POST', '/v1/selftest', { status: 409 });
+    const { findings } = (await first) as { findings: { check: string; verdict: string; found: string }[] };
+    const of = (check: string): unknown => findings.filter((f) => f.check === check);
+    expect(new Set(findings.map((f) => f.check))).toEqual(new Set(DOCTOR_CHECKS.map((c) => c.name)));
+    expect(of('reachable')).toMatchObject([
+      { verdict: 'ok', found: expect.stringContaining('answers a hello') },
+    ]);
+    expect(of('engines')).toMatchObject([{ verdict: 'ok' }]);
+    expect(of('password')).toMatchObject([{ verdict: 'ok', found: 'the wallet is open' }]);
+    expect(api.audits.at(-1)).toMatchObject({ action: 'POST /v1/selftest', result: 'ok' });
   });
 
   it('clients come in pages, each once, and one can be disconnected', async () => {

@@ -133,7 +133,7 @@ function lint(page: string, open: boolean): Map<string, { labels: string; value:
   const seen = new Set<string>();
   for (const line of page.trimEnd().split('\n')) {
     if (line === '# EOF') continue;
-    const type = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line);
+    const type = /^# TYPE (\S+) (counter|gauge|histogram|summary)$/.exec(line);
     if (type !== null) {
       expect(types.has(type[1]!)).toBe(false);
       types.set(type[1]!, type[2]!);

@@ -16,3 +16,4 @@ export {
   systemMeasureClock,
 } from './measure.js';
 export { VerifyBusy, VerifyFailed } from './refusals.js';
+export { passesSelfTest } from './self-test.js';

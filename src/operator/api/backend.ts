@@ -2,6 +2,7 @@ import type { Signer, VerifyEngine } from '../../identity/index.js';
 import type { Relay } from '../../relay/index.js';
 import type { ClusterOperator } from '../cluster.js';
 import type { Config } from '../config/index.js';
+import type { DoctorReport } from '../doctor/index.js';
 import type { Drain } from '../drain.js';
 import type { EventLog } from '../log.js';
 import type { RelayNode } from '../node.js';
@@ -25,6 +26,8 @@ export interface ApiBackend {
   reload(): ReloadResult;
   /** The other processes of this relay; null when it is one alone. */
   readonly cluster?: ClusterOperator | null;
+  /** The checks of starling doctor, from inside. */
+  selfTest(): Promise<DoctorReport>;
   /** Asks the program to end in order. */
   shutdown(why: string): void;
 }

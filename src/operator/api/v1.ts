@@ -1,6 +1,7 @@
 import { addressText, sectorPrefix } from '../../identity/index.js';
 import type { HttpMethod, HttpRequest, HttpResponse, HttpServer } from '../../link/node/index.js';
 import { showConfig } from '../config/index.js';
+import type { DoctorReport } from '../doctor/index.js';
 import { isLogLevel, LOG_LEVELS, levelsFrom } from '../log.js';
 import { RENAMED } from '../metrics/names.js';
 import type { Role } from './auth.js';
@@ -178,6 +179,19 @@ function verifyOf(b: ApiBackend): Json {
     };
   const { engine, place, threads, why, reason } = verifier.choice;
   return { engine, place, threads, why, reason };
+}
+
+/** Relays whose self-test runs: one at a time, since it opens connections. */
+const testing = new WeakSet<ApiBackend>();
+
+async function selfTest(b: ApiBackend): Promise<DoctorReport> {
+  if (testing.has(b)) throw new V1Error(409, 'busy', 'a self-test is running');
+  testing.add(b);
+  try {
+    return await b.selfTest();
+  } finally {
+    testing.delete(b);
+  }
 }
 
 /** All operations, in the order of the OpenAPI file. */
@@ -360,6 +374,24 @@ export const V1_ROUTES: readonly V1Route[] = [
       const r = b.reload();
       if (!r.ok) throw new V1Error(409, 'bad_config', r.error ?? 'the configuration cannot be used');
       return { changed: r.changed, restart: r.restart };
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/selftest',
+    about: 'Runs the checks of starling doctor from inside: what is wrong, and what to do about it',
+    role: 'operator',
+    changes: true,
+    answer: object({
+      ok: boolean,
+      findings: array(
+        object({ check: string, verdict: oneOf('ok', 'warning', 'fails'), found: string, todo: string }),
+      ),
+    }),
+    refusals: [409],
+    run: async (b) => {
+      const report = await selfTest(b);
+      return { ok: report.ok, findings: report.findings.map((f) => ({ ...f })) };
     },
   },
   {

@@ -1,3 +1,4 @@
+export { configDocs } from './docs.js';
 export { type ConfigChange, setConfigValues } from './edit.js';
 export { type FileEntry, parseConfigText } from './grammar.js';
 export { nearest } from './nearest.js';

@@ -373,15 +373,13 @@ export const SETTINGS: readonly Setting[] = [
     key: 'maxLogSize',
     value: whole(1, 100_000, 'MB'),
     default: '50',
-    withoutEffect: true,
-    about: 'size of one log file',
+    about: 'a log file that has grown so far is put aside',
   },
   {
     key: 'maxLogCount',
     value: whole(1, 1000, 'files'),
     default: '10',
-    withoutEffect: true,
-    about: 'rotated log files kept',
+    about: 'log files put aside that are kept',
   },
   {
     key: 'logVerbosity',
@@ -399,9 +397,15 @@ export const SETTINGS: readonly Setting[] = [
   },
   {
     key: 'logFormat',
-    value: { kind: 'choice', values: ['auto', 'json', 'text'] },
+    value: { kind: 'choice', values: ['auto', 'json', 'text', 'legacy'] },
     default: 'auto',
-    about: 'auto: text on a terminal, one JSON object per line otherwise',
+    about: 'auto: text on a terminal, one JSON object per line otherwise; legacy: lines of the reference',
+  },
+  {
+    key: 'logOutput',
+    value: { kind: 'choice', values: ['stdout', 'file', 'both'] },
+    default: 'stdout',
+    about: 'where the log goes: the console, the file ixian.log in logFolderPath, or both',
   },
   {
     key: 'logAddresses',
@@ -476,7 +480,12 @@ export const SETTINGS: readonly Setting[] = [
     commandLineOnly: true,
     about: 'of the reference; here a missing wallet is made, or use starling wallet create',
   },
-  { key: 'logFolderPath', value: path, default: null, withoutEffect: true, about: 'folder of log files' },
+  {
+    key: 'logFolderPath',
+    value: path,
+    default: null,
+    about: 'folder of log files; the data folder when absent',
+  },
   {
     key: 'headersFolderPath',
     value: path,

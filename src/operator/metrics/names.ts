@@ -1,5 +1,5 @@
 /** How a metric is typed in both text formats. */
-export type MetricKind = 'counter' | 'gauge' | 'histogram';
+export type MetricKind = 'counter' | 'gauge' | 'histogram' | 'summary';
 
 /** One metric family that a relay shows at `/metrics`. */
 export interface MetricSpec {
@@ -145,7 +145,7 @@ export const METRICS: readonly MetricSpec[] = [
   m('gauge', 'nodejs_heap_size_used_bytes', 'JavaScript heap in use'),
   m('gauge', 'nodejs_heap_size_total_bytes', 'JavaScript heap reserved'),
   m('gauge', 'nodejs_external_memory_bytes', 'Memory of buffers outside the JavaScript heap'),
-  m('gauge', 'nodejs_eventloop_delay_seconds', 'Event-loop delay over the last window', ['quantile']),
+  m('summary', 'nodejs_eventloop_delay_seconds', 'Event-loop delay over the last window', ['quantile']),
   m('histogram', 'nodejs_gc_duration_seconds', 'Garbage collections', ['kind']),
 ];
 

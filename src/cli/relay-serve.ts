@@ -20,10 +20,10 @@ import {
   Drain,
   EventLog,
   isLogLevel,
-  LIMIT_SETTINGS,
   type LogLevel,
   levelsFrom,
   levelsOfBits,
+  limitsOf,
   limitsPart,
   measuredEngine,
   OpsServer,
@@ -34,7 +34,7 @@ import {
   type ReloadResult,
   stopGracefully,
 } from '../operator/index.js';
-import { Blacklist, Relay } from '../relay/index.js';
+import { AllowList, Blacklist, Relay } from '../relay/index.js';
 import { NETWORKS, type Network } from '../wire/index.js';
 import { selfTest } from './doctor-inside.js';
 import { CliError, Exit, usageError } from './exit.js';
@@ -168,9 +168,7 @@ async function startRelay(
   const port = c.whole('s2Port');
   const [certFile, keyFile] = [c.text('wsTlsCert'), c.text('wsTlsKey')];
   if ((certFile === null) !== (keyFile === null)) throw usageError('wsTlsCert and wsTlsKey go together');
-  const limits = Object.fromEntries(
-    Object.entries(LIMIT_SETTINGS).map(([key, name]) => [name, share(c, key, worker)]),
-  );
+  const limits = limitsOf(c, (config, key) => share(config, key, worker));
   try {
     return await Relay.start({
       network,
@@ -195,7 +193,9 @@ async function startRelay(
       engine,
       blacklist: bansOf(c),
       log: log.log,
-      limits: { ...limits, presencesMax: c.whole('maxPresences') },
+      allowList: allowedOf(c),
+      limits,
+      linkLimits: limits,
     });
   } catch (e) {
     throw portTaken(e) ?? e;
@@ -220,6 +220,7 @@ export async function serve(c: Config, reread: () => Config, args: readonly stri
   // Before anything is touched: a configuration that cannot be used is told first.
   checkApi(c);
   bansOf(c);
+  allowedOf(c);
   if (c.whole('processes') > 1 || c.on('supervised')) return serveParent(c, args);
   const dataDir = resolve(c.text('dataFolderPath') ?? '.');
   const walletPath = c.text('wallet') ?? 'ixian.wal';
@@ -289,6 +290,7 @@ async function run(
         (config, key) => share(config, key, worker),
       ),
       bansPart(bans),
+      allowPart(relay),
       logPart(log),
     ];
     const reloader = new Reloader(c, { counters, read: reread, parts });
@@ -416,6 +418,28 @@ export function bansOf(c: Config): readonly string[] {
       throw usageError(`ban must be a wallet address, host:port, IP address or CIDR range, not ${e}`);
     }
   return entries;
+}
+
+/** Who may connect at all, every entry valid. */
+function allowedOf(c: Config): readonly string[] {
+  const entries = c.list('allow');
+  for (const e of entries)
+    try {
+      new AllowList([e]);
+    } catch {
+      throw usageError(`allow must be an IP address or CIDR range, not ${e}`);
+    }
+  return entries;
+}
+
+function allowPart(relay: Relay): ReloadPart {
+  return {
+    keys: ['allow'],
+    prepare: (c) => {
+      const next = allowedOf(c);
+      return () => void relay.control.setAllowed(next);
+    },
+  };
 }
 
 function bansPart(bans: Bans): ReloadPart {

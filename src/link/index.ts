@@ -4,6 +4,7 @@ export * from './inventory-batch.js';
 export * from './limits.js';
 export * from './link.js';
 export { resumeAnswerMs } from './link-resumption.js';
+export * from './link-memory.js';
 export * from './memory.js';
 export { retryAfterOf } from './not-ready.js';
 export * from './relay-info.js';

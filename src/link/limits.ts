@@ -12,13 +12,20 @@ export interface LinkLimits {
   readonly tickMs: number;
   /** The peer took not one byte of what waits for it: it is not reading, cut. */
   readonly writeStallMs: number;
+  /**
+   * A queue refused frames and did not fall below half since: the peer is told (bye 605) and dropped. It is reading,
+   * or it would have been cut as stalled, but slower than others write to it.
+   */
+  readonly slowReceiverMs: number;
+  /** Bytes of any kind before an inbound handshake is complete: an honest hello, time records and pings are 8 kB. */
+  readonly preHelloBytesMax: number;
   /** Largest frame before the handshake is complete: a hello is 6 kB at most (03 §2.3). */
   readonly helloPayloadBytesMax: number;
   /** Largest frame by code and type of the peer afterwards. */
   readonly payloadBytesMax: (code: number, peerType?: string) => number;
-  /** Frames in each of the three send queues: as the reference (03 §2.6). */
+  /** Frames in each send queue: as the reference (03 §2.6). */
   readonly sendQueueFramesMax: number;
-  /** Bytes in each of the three send queues. One frame always fits an empty queue. */
+  /** Bytes in each send queue. One frame always fits an empty queue. */
   readonly sendQueueBytesMax: number;
   /** Inventory items that wait for the next batch: one full message of the reference (04 §3.2). */
   readonly inventoryItemsMax: number;
@@ -38,6 +45,8 @@ export const defaultLinkLimits: LinkLimits = {
   pingIdleMs: 3_000,
   tickMs: 500,
   writeStallMs: 15_000,
+  slowReceiverMs: 30_000,
+  preHelloBytesMax: 64 * 1024,
   helloPayloadBytesMax: preHelloPayloadBytesMax,
   payloadBytesMax: payloadBytesMaxOf,
   sendQueueFramesMax: 10_000,
@@ -47,3 +56,21 @@ export const defaultLinkLimits: LinkLimits = {
   inventoryDelayMs: 100,
   helloCandidatesMax: 8,
 };
+
+/** Link limits that may be changed while links are open; shared by all links that were given the same object. */
+export type SharedLinkLimits = { -readonly [K in keyof LinkLimits]: LinkLimits[K] };
+
+const complete = new WeakSet<object>([defaultLinkLimits]);
+
+/** All limits, with those in `over` replaced. Links given the returned object share it instead of copying it. */
+export function sharedLinkLimits(over: Partial<LinkLimits> = {}): SharedLinkLimits {
+  const all = { ...defaultLinkLimits, ...over };
+  complete.add(all);
+  return all;
+}
+
+/** The limits a link works with: the given object itself when it is a shared one. */
+export function linkLimitsOf(given: Partial<LinkLimits> | undefined): LinkLimits {
+  if (given === undefined) return defaultLinkLimits;
+  return complete.has(given) ? (given as LinkLimits) : { ...defaultLinkLimits, ...given };
+}

@@ -1,6 +1,6 @@
 import type { Counter, Counters, Gauge, Histogram } from '../counters/index.js';
-import type { QueueRefusal } from './send-queue.js';
-import type { Direction, LinkClose, Priority } from './types.js';
+import type { Lane, QueueRefusal } from './send-queue.js';
+import type { Direction, LinkClose } from './types.js';
 
 /** Reasons under `ixian_protocol_errors_total` that this room counts. */
 export type ProtocolErrorReason =
@@ -59,10 +59,10 @@ export class LinkCounters {
   }
 
   /** A message that was not taken for sending. */
-  dropped(queue: Priority | 'inventory', reason: QueueRefusal | 'not_open'): void {
+  dropped(queue: Lane | 'inventory', reason: QueueRefusal | 'not_open' | 'closed', n = 1): void {
     this.counters
       .counter('ixian_queue_dropped_total', 'Messages not taken', { queue: `send_${queue}`, reason })
-      .add();
+      .add(n);
   }
 
   started(direction: Direction): void {

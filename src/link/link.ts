@@ -22,7 +22,7 @@ import {
 import { judgeHello, judgeHelloData, type Verdict } from './handshake.js';
 import { answerHello, buildHello, endpointText, randomChallenge, type SignTerms } from './hello-build.js';
 import { type AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
-import { defaultLinkLimits, type LinkLimits } from './limits.js';
+import { type LinkLimits, linkLimitsOf } from './limits.js';
 import { LinkCounters } from './link-counters.js';
 import {
   AcceptingResumption,
@@ -32,7 +32,8 @@ import {
   type ResumeHost,
 } from './link-resumption.js';
 import { makeOffer } from './resumption.js';
-import { priorityOf, SendQueue } from './send-queue.js';
+import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
+import { type Lane, laneOf, priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
 import { type Transport, type TransportCloseReason, withoutRest } from './transport.js';
 import type { Direction, LinkClose, LinkCloseWhy, LinkOptions, PeerInfo, Priority } from './types.js';
@@ -82,6 +83,7 @@ export class Link {
   readonly #counters: LinkCounters;
   readonly #parser: StreamParser;
   readonly #sink: StreamSink;
+  readonly #memory: LinkMemory;
   readonly #queue: SendQueue;
   readonly #inventory: InventoryBatch;
   readonly #challenge: number;
@@ -97,7 +99,14 @@ export class Link {
   #refusedSends = false;
   /** Set from {@link Link.leave} on. */
   #leaving: { readonly code: number; readonly text: string; said: boolean } | null = null;
+  /** When a send was first refused since the queues were last below half. */
+  #slowSinceMs = 0;
+  /** Own parts of what {@link LinkMemory} adds up: in a full transport, and of an unfinished frame. */
+  #transportBytes = 0;
+  #receivingBytes = 0;
   #paused = false;
+  /** Runs while nothing is read because the peer sent more than it may. */
+  #throttle: Timer | null = null;
   #inventoryTimer: Timer | null = null;
   #inventoryFlushedMs = Number.NEGATIVE_INFINITY;
   #startedMs: number;
@@ -115,10 +124,11 @@ export class Link {
     this.transport = transport;
     this.direction = options.direction;
     this.#o = options;
-    this.#limits = { ...defaultLinkLimits, ...options.limits };
+    this.#limits = linkLimitsOf(options.limits);
+    this.#memory = options.memory ?? new LinkMemory();
     this.#counters = LinkCounters.of(options.counters);
     this.#challenge = options.challenge ?? randomChallenge();
-    this.#queue = new SendQueue(this.#limits.sendQueueFramesMax, this.#limits.sendQueueBytesMax);
+    this.#queue = new SendQueue(this.#limits, this.#memory);
     this.#inventory = new InventoryBatch(this.#limits.inventoryItemsMax);
     this.#parser = new StreamParser({ payloadMax: (code) => this.#payloadMax(code) });
     this.#sink = {
@@ -213,13 +223,15 @@ export class Link {
    */
   send(code: number, payload: Uint8Array, priority: Priority = priorityOf(code)): boolean {
     // Looked at before the frame is built: a full queue must not cost a CRC per refused message.
-    if (!this.#admits(payload.length + FRAME_HEADER_BYTES, priority)) return false;
-    return this.#enqueue(encodeFrame(code, payload), priority);
+    const lane = laneOf(code, priority, payload.length + FRAME_HEADER_BYTES);
+    if (!this.#admits(payload.length + FRAME_HEADER_BYTES, lane)) return false;
+    return this.#enqueue(encodeFrame(code, payload), lane);
   }
 
   /** As {@link send} with a whole frame, so that one frame serves many links. It is not copied. */
   sendFrame(code: number, frame: Uint8Array, priority: Priority = priorityOf(code)): boolean {
-    return this.#admits(frame.length, priority) && this.#enqueue(frame, priority);
+    const lane = laneOf(code, priority, frame.length);
+    return this.#admits(frame.length, lane) && this.#enqueue(frame, lane);
   }
 
   /**
@@ -288,26 +300,38 @@ export class Link {
     if (!this.#paused) return;
     this.#paused = false;
     this.#receivedMs = this.#o.clock.nowMs();
-    if (this.#state !== 'judging') this.transport.resume();
+    if (this.#state !== 'judging' && this.#throttle === null) this.transport.resume();
+  }
+
+  /** Reads nothing for so long; what the peer sends meanwhile fills its own window. */
+  throttle(ms: number): void {
+    if (this.#state !== 'open' || this.#throttle !== null) return;
+    this.transport.pause();
+    this.#throttle = this.#o.clock.after(ms, () => {
+      this.#throttle = null;
+      this.#receivedMs = this.#o.clock.nowMs();
+      if (this.#state === 'open' && !this.#paused) this.transport.resume();
+    });
   }
 
   // --- sending ---------------------------------------------------------------------------------------------
 
-  #admits(bytes: number, priority: Priority): boolean {
+  #admits(bytes: number, lane: Lane): boolean {
     if (!this.isOpen) {
-      this.#counters.dropped(priority, 'not_open');
+      this.#counters.dropped(lane, 'not_open');
       return false;
     }
     if (!this.#blocked) return true;
-    const refusal = this.#queue.refusal(priority, bytes);
+    const refusal = this.#queue.refusal(lane, bytes);
     if (refusal === null) return true;
+    if (!this.#refusedSends) this.#slowSinceMs = this.#o.clock.nowMs();
     this.#refusedSends = true;
-    this.#counters.dropped(priority, refusal);
+    this.#counters.dropped(lane, refusal);
     return false;
   }
 
-  #enqueue(frame: Uint8Array, priority: Priority): boolean {
-    if (this.#blocked) return this.#queue.push(withoutRest(frame), priority) === null;
+  #enqueue(frame: Uint8Array, lane: Lane): boolean {
+    if (this.#blocked) return this.#queue.push(withoutRest(frame), lane) === null;
     this.#queue.passed();
     this.#writeFrame(frame);
     return true;
@@ -322,12 +346,20 @@ export class Link {
   #write(bytes: Uint8Array): void {
     this.#bytesOut += bytes.length;
     this.#sentMs = this.#o.clock.nowMs();
-    if (!this.transport.write(bytes)) this.#blocked = true;
+    if (this.transport.write(bytes)) return;
+    this.#blocked = true;
+    this.#holdTransport(this.transport.bufferedBytes);
+  }
+
+  #holdTransport(bytes: number): void {
+    this.#memory.queuedBytes += bytes - this.#transportBytes;
+    this.#transportBytes = bytes;
   }
 
   #drain(): void {
     if (this.#state === 'closed') return;
     this.#blocked = false;
+    this.#holdTransport(0);
     // A batch that became due meanwhile goes ahead of everything queued (04 §3.2).
     if (this.#inventory.size > 0 && this.#inventoryTimer === null) this.#flushInventory();
     while (!this.#blocked) {
@@ -383,13 +415,30 @@ export class Link {
     if (this.#state === 'closed') return;
     this.#receivedMs = this.#o.clock.nowMs();
     this.#bytesIn += chunk.length;
+    if (this.#state === 'open') this.#o.handlers.onBytes?.(this, chunk.length);
+    else if (this.direction === 'in' && this.#bytesIn > this.#limits.preHelloBytesMax) {
+      this.#abort('pre-hello-bytes');
+      return;
+    }
     try {
       this.#parser.push(chunk, this.#sink);
+      if (this.#parser.heldBytes !== this.#receivingBytes) this.#holdReceived();
     } catch (error) {
       if (!(error instanceof FrameTooLarge)) throw error;
       this.#counters.error('frame_too_large');
       this.#abort('frame-too-large', error.message);
     }
+  }
+
+  /** Tells what is held of an unfinished frame, and ends the link that asks for more than there is for all. */
+  #holdReceived(): void {
+    if (this.isClosed) return;
+    const held = this.#parser.heldBytes;
+    const more = held > this.#receivingBytes;
+    this.#memory.receivingBytes += held - this.#receivingBytes;
+    this.#receivingBytes = held;
+    const { receivingBytes, receivingBytesMax } = this.#memory;
+    if (more && held > alwaysHeldBytes && receivingBytes > receivingBytesMax) this.#abort('receive-memory');
   }
 
   #frame(code: number, payload: Uint8Array, crcValid: boolean): void {
@@ -562,7 +611,7 @@ export class Link {
     this.#counters.handshake(this.direction, 'ok', (this.#o.clock.nowMs() - this.#startedMs) / 1000);
     this.#guard(() => this.#o.handlers.onOpen?.(this));
     for (const { code, payload } of this.#held.splice(0)) if (this.isOpen) this.#deliver(code, payload);
-    if (!this.isClosed && !this.#paused) this.transport.resume();
+    if (!this.isClosed && !this.#paused && this.#throttle === null) this.transport.resume();
   }
 
   /** A failing signer or engine is our trouble, not the peer's: it may come back later. */
@@ -590,7 +639,7 @@ export class Link {
       return;
     }
     this.#resumption?.tick(now, this.isOpen);
-    if (!this.#paused && now - this.#receivedMs > this.#limits.silenceMs) {
+    if (!this.#paused && this.#throttle === null && now - this.#receivedMs > this.#limits.silenceMs) {
       this.#abort('silence');
       return;
     }
@@ -603,6 +652,10 @@ export class Link {
       this.#abort('write-stall');
       return;
     }
+    if (this.#refusedSends && now - this.#slowSinceMs > this.#limits.slowReceiverMs) {
+      this.#tooSlow();
+      return;
+    }
     if (!this.#blocked && now - this.#sentMs >= this.#limits.pingIdleMs) this.#write(PING);
   }
 
@@ -612,6 +665,24 @@ export class Link {
     this.#receivedMs += ms;
     this.#sentMs += ms;
     this.#progressMs += ms;
+    this.#slowSinceMs += ms;
+  }
+
+  /** Told, so that the peer knows that messages were lost and why, and then dropped. */
+  #tooSlow(): void {
+    this.#write(
+      encodeFrame(Code.bye, encodeBye({ code: Bye.rejected, text: 'Reading too slowly', data: '' })),
+    );
+    this.#finish('slow-receiver', Bye.rejected, '', 'Reading too slowly');
+    this.transport.end();
+  }
+
+  /** What still waited is lost and counted; nothing of it burdens the others any longer. */
+  #release(): void {
+    for (const [lane, frames] of this.#queue.clear()) this.#counters.dropped(lane, 'closed', frames);
+    this.#holdTransport(0);
+    this.#memory.receivingBytes -= this.#receivingBytes;
+    this.#receivingBytes = 0;
   }
 
   #abort(why: LinkCloseWhy, text = ''): void {
@@ -626,7 +697,9 @@ export class Link {
     this.#state = 'closed';
     this.#parser.stop();
     this.#held = [];
+    this.#release();
     this.#inventoryTimer?.cancel();
+    this.#throttle?.cancel();
     const { clock, handlers } = this.#o;
     tickerOf(clock, this.#limits.tickMs).remove(this);
     const close: LinkClose = { why, byeCode, data, text, opened };

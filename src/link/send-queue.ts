@@ -1,4 +1,6 @@
 import { Code } from '../wire/index.js';
+import type { LinkLimits } from './limits.js';
+import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
 import type { Priority } from './types.js';
 
 const HIGH: ReadonlySet<number> = new Set<number>([
@@ -30,6 +32,20 @@ export function priorityOf(code: number): Priority {
   return HIGH.has(code) ? 'high' : LOW.has(code) ? 'low' : 'normal';
 }
 
+/** A queue of its own goes ahead of the three: small answers and notices of the protocol, never messages. */
+export type Lane = Priority | 'control';
+
+/** Larger answers wait in their queue like everything else. */
+const controlFrameBytesMax = 64 * 1024;
+
+/**
+ * Where a frame waits. What the reference sends as high is split: messages may fill their queue, and a client
+ * whose messages have filled it still gets the answers by which it finds another relay.
+ */
+export function laneOf(code: number, priority: Priority, bytes: number): Lane {
+  return priority === 'high' && code !== Code.s2data && bytes <= controlFrameBytesMax ? 'control' : priority;
+}
+
 /** Entries taken off the front before the array is moved down: amortises the move. */
 const compactAfter = 256;
 
@@ -58,20 +74,27 @@ class Fifo {
     }
     return frame;
   }
+
+  clear(): void {
+    this.#items = [];
+    this.#head = 0;
+    this.bytes = 0;
+  }
 }
 
 /** The counter of 03 §2.6 starts over beyond this. */
 const sentCountMax = 100;
 
 /** Why a frame was not taken. */
-export type QueueRefusal = 'frames' | 'bytes';
+export type QueueRefusal = 'frames' | 'bytes' | 'total_bytes';
 
 /**
- * The three bounded queues of a connection and the choice between them (03 §2.6): of fifteen sends under full
- * load three are low, four normal and eight high. Order holds within a queue only.
+ * The bounded queues of a connection and the choice between them (03 §2.6): control goes first, and of fifteen
+ * other sends under full load three are low, four normal and eight high. Order holds within a queue only.
  */
 export class SendQueue {
-  readonly #queues: { readonly [P in Priority]: Fifo } = {
+  readonly #queues: { readonly [P in Lane]: Fifo } = {
+    control: new Fifo(),
     high: new Fifo(),
     normal: new Fifo(),
     low: new Fifo(),
@@ -80,32 +103,51 @@ export class SendQueue {
   #sent = 0;
 
   constructor(
-    /** Per queue. */
-    readonly framesMax: number,
-    /** Per queue; one frame always fits an empty queue. */
-    readonly bytesMax: number,
+    /** Bounds of each queue; one frame always fits an empty queue. Looked at anew for every frame. */
+    private readonly limits: Pick<LinkLimits, 'sendQueueFramesMax' | 'sendQueueBytesMax'>,
+    /** What all links hold together. */
+    private readonly memory: LinkMemory = new LinkMemory(),
   ) {}
 
   get frames(): number {
-    return this.#queues.high.length + this.#queues.normal.length + this.#queues.low.length;
+    const { control, high, normal, low } = this.#queues;
+    return control.length + high.length + normal.length + low.length;
   }
 
   get bytes(): number {
-    return this.#queues.high.bytes + this.#queues.normal.bytes + this.#queues.low.bytes;
+    const { control, high, normal, low } = this.#queues;
+    return control.bytes + high.bytes + normal.bytes + low.bytes;
   }
 
   /** Whether a frame of that size would be refused now. */
-  refusal(priority: Priority, bytes: number): QueueRefusal | null {
-    const q = this.#queues[priority];
-    if (q.length >= this.framesMax) return 'frames';
-    return q.length > 0 && q.bytes + bytes > this.bytesMax ? 'bytes' : null;
+  refusal(lane: Lane, bytes: number): QueueRefusal | null {
+    const q = this.#queues[lane];
+    if (q.length >= this.limits.sendQueueFramesMax) return 'frames';
+    if (q.length > 0 && q.bytes + bytes > this.limits.sendQueueBytesMax) return 'bytes';
+    if (lane === 'control' || this.memory.queuedBytes + bytes <= this.memory.queuedBytesMax) return null;
+    // A receiver that has nothing waiting does not pay for the slow ones.
+    return q.length === 0 && bytes <= alwaysHeldBytes ? null : 'total_bytes';
   }
 
   /** Adds a frame, or says why not. */
-  push(frame: Uint8Array, priority: Priority): QueueRefusal | null {
-    const refusal = this.refusal(priority, frame.length);
-    if (refusal === null) this.#queues[priority].push(frame);
+  push(frame: Uint8Array, lane: Lane): QueueRefusal | null {
+    const refusal = this.refusal(lane, frame.length);
+    if (refusal === null) {
+      this.#queues[lane].push(frame);
+      this.memory.queuedBytes += frame.length;
+    }
     return refusal;
+  }
+
+  /** Drops what waits; returns how many frames of each queue that had some. */
+  clear(): (readonly [Lane, number])[] {
+    this.memory.queuedBytes -= this.bytes;
+    const dropped: (readonly [Lane, number])[] = [];
+    for (const [lane, q] of Object.entries(this.#queues) as [Lane, Fifo][]) {
+      if (q.length > 0) dropped.push([lane, q.length]);
+      q.clear();
+    }
+    return dropped;
   }
 
   /** A frame went out past the queues: it counts for the choice like any other. */
@@ -115,16 +157,20 @@ export class SendQueue {
 
   /** The next frame to send, or null when all queues are empty. */
   shift(): Uint8Array | null {
-    const { high, normal, low } = this.#queues;
+    const { control, high, normal, low } = this.#queues;
     const n = this.#sent;
     const from =
-      n % 5 === 0 && low.length > 0
-        ? low
-        : n % 3 === 0 && normal.length > 0
-          ? normal
-          : [high, normal, low].find((q) => q.length > 0);
+      control.length > 0
+        ? control
+        : n % 5 === 0 && low.length > 0
+          ? low
+          : n % 3 === 0 && normal.length > 0
+            ? normal
+            : [high, normal, low].find((q) => q.length > 0);
     if (from === undefined) return null;
     this.passed();
-    return from.shift();
+    const frame = from.shift();
+    this.memory.queuedBytes -= frame.length;
+    return frame;
   }
 }

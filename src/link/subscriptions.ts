@@ -31,7 +31,11 @@ export const SUBSCRIPTION_TYPES: readonly number[] = [
 /** What became of an attachEvent. None of the refusals is answered, and the connection stays (04 §1.2). */
 export type AttachOutcome =
   | { readonly kind: 'attached'; readonly type: number; readonly items: number }
-  | { readonly kind: 'refused'; readonly type: number; readonly reason: 'type' | 'quota' | 'filter' };
+  | {
+      readonly kind: 'refused';
+      readonly type: number;
+      readonly reason: 'type' | 'quota' | 'filter' | 'memory';
+    };
 
 /**
  * The event filters of one connection (04 §1): one per type, gone with the connection. Decides and stores, knows
@@ -60,19 +64,29 @@ export class Subscriptions {
     return n;
   }
 
+  /** Bytes of all filters together. */
+  get bytes(): number {
+    let n = 0;
+    for (const f of this.#filters.values()) n += filterBytes(f);
+    return n;
+  }
+
   /**
-   * Takes an attachEvent payload (04 §1.2). The new filter replaces the one of its type; a filter that does not
+   * Takes an attachEvent payload (04 §1.2). `roomBytes`: by so much the filters may grow. The new filter replaces the one of its type; a filter that does not
    * parse leaves the old one in place.
    *
    * @throws DecodeError when type or length of the message are missing or negative.
    */
-  attach(payload: Uint8Array): AttachOutcome {
+  attach(payload: Uint8Array, roomBytes = Number.POSITIVE_INFINITY): AttachOutcome {
     const { type, filter } = decodeAttachEvent(payload);
     if (!this.#types.has(type)) return { kind: 'refused', type, reason: 'type' };
     const others = this.items - (this.#filters.get(type)?.count ?? 0);
     if (others > subscriptionItemsMax) return { kind: 'refused', type, reason: 'quota' };
     const parsed = parse(filter);
     if (parsed === null) return { kind: 'refused', type, reason: 'filter' };
+    const old = this.#filters.get(type);
+    if (filterBytes(parsed) - (old === undefined ? 0 : filterBytes(old)) > roomBytes)
+      return { kind: 'refused', type, reason: 'memory' };
     this.#filters.set(type, parsed);
     this.onAttached?.();
     return { kind: 'attached', type, items: parsed.count };
@@ -108,6 +122,9 @@ export class Subscriptions {
     return this.#filters.get(type);
   }
 }
+
+/** Four slots of four bytes in each bucket. */
+const filterBytes = (f: CuckooFilter): number => 16 * f.buckets;
 
 function parse(bytes: Uint8Array): CuckooFilter | null {
   try {

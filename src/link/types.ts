@@ -5,6 +5,7 @@ import type { Network, ProtocolLine } from '../wire/index.js';
 import type { LinkLimits } from './limits.js';
 import type { Link } from './link.js';
 import type { TicketIssuer, TicketStore } from './resumption.js';
+import type { LinkMemory } from './link-memory.js';
 
 /** Who opened the connection: `in` = the peer dialled us, `out` = we dialled. */
 export type Direction = 'in' | 'out';
@@ -119,7 +120,13 @@ export type LinkCloseWhy =
   | 'hello-timeout'
   | 'silence'
   | 'write-stall'
+  /** Its queue stayed full for too long although it reads: told with a bye. */
+  | 'slow-receiver'
   | 'frame-too-large'
+  /** Too much was said before the hello. */
+  | 'pre-hello-bytes'
+  /** All links together hold too much of unfinished frames, and this one asked for more. */
+  | 'receive-memory'
   | 'remote-end'
   | 'transport-error'
   | 'transport-violation'
@@ -145,6 +152,8 @@ export interface LinkHandlers {
    * only during the call: copy what must outlive it.
    */
   onMessage?(link: Link, code: number, payload: Uint8Array): void;
+  /** Bytes arrived after the handshake, of whatever kind; once per chunk, before what is in it is handed out. */
+  onBytes?(link: Link, bytes: number): void;
   /** The end, exactly once. */
   onClose?(link: Link, close: LinkClose): void;
   /** Queues fell below half after a refused send: more may be sent. */
@@ -206,8 +215,10 @@ export interface LinkOptions {
   readonly issuer?: TicketIssuer;
   /** Dialling side: asks for tickets, and comes back with one. */
   readonly tickets?: TicketStore;
-  /** Overrides of {@link defaultLinkLimits}. */
+  /** Overrides of {@link defaultLinkLimits}; see {@link sharedLinkLimits} for limits that change. */
   readonly limits?: Partial<LinkLimits>;
+  /** What all links of the node hold together; a bound of its own when absent. */
+  readonly memory?: LinkMemory;
   /** Own challenge of a dialled link, 0…2^31−2; random when absent. For replays of recorded sessions. */
   readonly challenge?: number;
 }

@@ -30,6 +30,7 @@ export * from './config/index.js';
 export * from './doctor/index.js';
 export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';
 export { addHealthRoutes, addMetricsRoute } from './health.js';
+export { limitsDocument } from './limits-doc.js';
 export { LiveFeed, type LiveFormat, liveViewersMax } from './live/feed.js';
 export {
   LIVE_SERIES,
@@ -73,5 +74,5 @@ export { RuntimeMonitor } from './metrics/runtime.js';
 export { type Check, CORE_COMPAT, type NodeFacts, type ReadyTerms, RelayNode } from './node.js';
 export { type Accepted, type Bind, OpsServer, type OpsServerOptions, parseBind } from './ops-server.js';
 export { Page, type PageName, type PageOptions } from './pages.js';
-export { LIMIT_SETTINGS, limitsPart, Reloader, type ReloadPart, type ReloadResult } from './reload.js';
+export { limitsOf, limitsPart, Reloader, type ReloadPart, type ReloadResult } from './reload.js';
 export { replaceFile } from './replace-file.js';

@@ -240,6 +240,11 @@ function relaySamples(relay: Relay): Sampled[] {
     at('ixian_sessions', s.sessions),
     at('ixian_connections_before_hello', t.greeting),
     at('ixian_bans', relay.control.bans().length),
+    at('ixian_presence_store_bytes', relay.control.memory.presenceBytes),
+    at('ixian_memory_queued_bytes', relay.control.memory.queuedBytes),
+    at('ixian_memory_receiving_bytes', relay.control.memory.receivingBytes),
+    at('ixian_allowances', relay.control.allowances.wallets, { scope: 'wallet' }),
+    at('ixian_allowances', relay.control.allowances.prefixes, { scope: 'prefix' }),
     ...Object.entries(limits).map(([limit, value]) => at('ixian_limit', value, { limit })),
   ];
 }

@@ -1,15 +1,6 @@
 import type { Counters } from '../counters/index.js';
-import type { RelayControl } from '../relay/index.js';
+import { type ChangeableLimits, LIMIT_SETTINGS, LIMITS, type RelayControl } from '../relay/index.js';
 import type { Config } from './config/index.js';
-
-/** Settings that are limits of the relay, and their names there. */
-export const LIMIT_SETTINGS = {
-  maxClients: 'clientsMax',
-  maxConnections: 'connectionsMax',
-  maxMessageBytes: 'messageBytesMax',
-  messagesPerSecond: 'messagesPerSecond',
-  requestsPerSecond: 'requestsPerSecond',
-} as const;
 
 /** What a reload did. */
 export interface ReloadResult {
@@ -89,16 +80,27 @@ export class Reloader {
 const sameValues = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((v, i) => v === b[i]);
 
-/** Limits of the relay by the configuration. */
-export function limitsPart(
-  control: () => RelayControl,
-  value: (config: Config, key: string) => number = (config, key) => config.whole(key),
-): ReloadPart {
-  const names = Object.entries(LIMIT_SETTINGS);
+/** Value of a limit's setting; a process of several has its share of some. */
+export type LimitValue = (config: Config, key: string) => number;
+
+const wholeOf: LimitValue = (config, key) => config.whole(key);
+
+/** All limits that the configuration names, by their name in the relay. */
+export function limitsOf(config: Config, value: LimitValue = wholeOf): ChangeableLimits {
+  return Object.fromEntries(
+    LIMIT_SETTINGS.map(([key, name]) => [name, value(config, key)]),
+  ) as unknown as ChangeableLimits;
+}
+
+/** Limits of the relay by the configuration; those that need a restart are left as they are. */
+export function limitsPart(control: () => RelayControl, value: LimitValue = wholeOf): ReloadPart {
+  const live = LIMITS.filter((l) => l.setting !== undefined && l.reloadable === true);
+  const names = new Set(live.map((l) => l.name));
   return {
-    keys: names.map(([key]) => key),
+    keys: live.map((l) => l.setting!.key),
     prepare: (config) => {
-      const limits = Object.fromEntries(names.map(([key, limit]) => [limit, value(config, key)]));
+      const all = Object.entries(limitsOf(config, value));
+      const limits = Object.fromEntries(all.filter(([name]) => names.has(name)));
       return () => void control().setLimits(limits);
     },
   };

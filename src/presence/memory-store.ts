@@ -11,20 +11,28 @@ import {
 import { type Presence, presencePackets } from './presence.js';
 import { expiryThreshold, isOverdrawn } from './rules-time.js';
 import { SectorIndex } from './sector-index.js';
+import { slotBytesFor } from './slab-memory.js';
+import { bodyOffset, headOffset, RecordScratch } from './slab-record.js';
 import {
   devicesMax,
+  type EvictionReason,
+  entryIndexBytes,
   evictionScanMax,
   hears,
+  highestType,
   type PresenceStore,
   type RenewingClaim,
+  type StoreBounds,
   type StoredEntry,
   type StoredGlance,
   type StoreListener,
   type StoreOptions,
   type StoreOwner,
   storeAddressesMax,
+  trimmedAtOnceMax,
   UnknownPresenceType,
   type UpsertResult,
+  walletIndexBytes,
 } from './store.js';
 import { SecondWheel, type WheelEntry } from './wheel.js';
 
@@ -71,14 +79,21 @@ export class MemoryPresenceStore implements PresenceStore {
   };
   readonly #sectors = new SectorIndex<WalletRecord>();
   readonly #listeners = new Set<StoreListener>();
-  readonly #addressesMax: number;
+  #addressesMax: number;
+  #bytesMax: number;
+  readonly #evicted: (type: PresenceType, why: EvictionReason) => void;
+  /** Made when a bound on bytes asks for it. */
+  #sizes: RecordScratch | null = null;
   readonly #devicesMax: Readonly<Record<PresenceType, number>>;
   readonly #isOwnSector: ((wallet: Uint8Array) => boolean) | undefined;
   readonly #isPinned: (wallet: Uint8Array) => boolean;
   #addresses = 0;
+  #bytes = 0;
 
   constructor(options: StoreOptions = {}) {
     this.#addressesMax = options.addressesMax ?? storeAddressesMax;
+    this.#bytesMax = options.bytesMax ?? Number.POSITIVE_INFINITY;
+    this.#evicted = options.evicted ?? (() => undefined);
     this.#devicesMax = { ...devicesMax, ...options.devicesMax };
     this.#isOwnSector = options.isOwnSector;
     this.#isPinned = options.isPinned ?? (() => false);
@@ -183,6 +198,7 @@ export class MemoryPresenceStore implements PresenceStore {
     const stored = this.#entry(owner.wallet, address.device);
     if (stored !== undefined) {
       this.#replace(stored, address, type, powVerified);
+      this.#shrink(type, stored);
       this.#tellStored(stored);
       return 'replaced';
     }
@@ -190,7 +206,7 @@ export class MemoryPresenceStore implements PresenceStore {
     const surplus = record === undefined ? null : this.#surplus(record, type);
     // The oldest device gives way; when that is the new one, nothing changes.
     if (surplus !== null && surplus.second > address.lastSeen) return 'device-cap';
-    if (surplus === null && this.#addresses >= this.#addressesMax && !this.#makeRoom(type)) return 'full';
+    if (surplus === null && !this.#roomFor(owner, address, type)) return 'full';
     // Making room may have taken the record's last endpoint, and the record with it.
     record = this.#records.get(bytesKey(owner.wallet)) ?? this.#addRecord(owner);
     const entry = new Entry(record, owned(address), type, powVerified);
@@ -198,10 +214,80 @@ export class MemoryPresenceStore implements PresenceStore {
     record.entries.push(entry);
     this.#wheels[type].insert(entry);
     this.#addresses++;
+    this.#bytes += this.#entryBytes(entry.address);
     if (type === 'R') this.#relayGained(record);
-    if (surplus !== null) this.#drop(surplus, 'evicted');
+    if (surplus !== null) {
+      this.#drop(surplus, 'evicted');
+      this.#shrink(type, entry);
+    }
     this.#tellStored(entry);
     return 'added';
+  }
+
+  get bytes(): number {
+    return this.#isBounded ? this.#bytes : 0;
+  }
+
+  setBounds(bounds: StoreBounds): void {
+    const wasBounded = this.#isBounded;
+    this.#addressesMax = bounds.addressesMax ?? this.#addressesMax;
+    this.#bytesMax = bounds.bytesMax ?? this.#bytesMax;
+    if (wasBounded || !this.#isBounded) return;
+    for (const r of this.#records.values()) {
+      this.#bytes += this.#ownerBytes(r);
+      for (const e of r.entries) this.#bytes += this.#entryBytes(e.address);
+    }
+  }
+
+  get #isBounded(): boolean {
+    return this.#bytesMax !== Number.POSITIVE_INFINITY;
+  }
+
+  get #scratch(): RecordScratch {
+    this.#sizes ??= new RecordScratch();
+    return this.#sizes;
+  }
+
+  /** Counted as the slab would hold it, so that both stores give up the same; not at all without a bound. */
+  #entryBytes(a: PresenceAddress): number {
+    if (!this.#isBounded) return 0;
+    return slotBytesFor(bodyOffset + this.#scratch.body(a, a.nodeVersion).length) + entryIndexBytes;
+  }
+
+  #ownerBytes(owner: StoreOwner): number {
+    if (!this.#isBounded) return 0;
+    return slotBytesFor(headOffset + this.#scratch.head(owner).length) + walletIndexBytes;
+  }
+
+  /** Makes room for one more endpoint; false when it must stay out. The own one never has to. */
+  #roomFor(owner: StoreOwner, address: PresenceAddress, type: PresenceType): boolean {
+    const isOwn = this.#isPinned(owner.wallet);
+    const kind = isOwn ? highestType : type;
+    for (;;) {
+      const head = this.#records.has(bytesKey(owner.wallet)) ? 0 : this.#ownerBytes(owner);
+      const why =
+        this.#addresses >= this.#addressesMax
+          ? 'count'
+          : this.#bytes + head + this.#entryBytes(address) > this.#bytesMax
+            ? 'bytes'
+            : null;
+      if (why === null) return true;
+      if (!this.#makeRoom(kind, why)) return isOwn;
+    }
+  }
+
+  /** Back within the bytes after an endpoint grew, which itself stays. */
+  #shrink(type: PresenceType, keep: Entry): void {
+    while (this.#bytes > this.#bytesMax && this.#makeRoom(type, 'bytes', keep));
+  }
+
+  /** After the bounds became smaller: so many at once and no more. */
+  #trim(): void {
+    for (let i = 0; i < trimmedAtOnceMax; i++) {
+      const why =
+        this.#addresses > this.#addressesMax ? 'count' : this.#bytes > this.#bytesMax ? 'bytes' : null;
+      if (why === null || !this.#makeRoom(highestType, why)) return;
+    }
   }
 
   #tellStored(entry: Entry): void {
@@ -220,6 +306,7 @@ export class MemoryPresenceStore implements PresenceStore {
     };
     this.#records.set(bytesKey(wallet), record);
     this.#sectors.add(record);
+    this.#bytes += this.#ownerBytes(record);
     return record;
   }
 
@@ -227,7 +314,9 @@ export class MemoryPresenceStore implements PresenceStore {
     const { record } = entry;
     const before = entry.type;
     this.#wheels[before].remove(entry);
+    this.#bytes -= this.#entryBytes(entry.address);
     entry.address = { ...owned(address), nodeVersion: entry.address.nodeVersion };
+    this.#bytes += this.#entryBytes(entry.address);
     entry.type = type;
     entry.powVerified = powVerified;
     entry.second = address.lastSeen;
@@ -250,11 +339,12 @@ export class MemoryPresenceStore implements PresenceStore {
    * Gives up one endpoint: clients first, then relays, then ledger nodes, never a higher kind than the one
    * that comes; the oldest outside the own sectors, else the oldest.
    */
-  #makeRoom(incoming: PresenceType): boolean {
+  #makeRoom(incoming: PresenceType, why: EvictionReason, keep: Entry | null = null): boolean {
     for (const type of PRESENCE_TYPES) {
-      const victim = this.#victim(type);
+      const victim = this.#victim(type, keep);
       if (victim !== null) {
         this.#drop(victim, 'evicted');
+        this.#evicted(type, why);
         return true;
       }
       if (type === incoming) return false;
@@ -262,12 +352,12 @@ export class MemoryPresenceStore implements PresenceStore {
     return false;
   }
 
-  #victim(type: PresenceType): Entry | null {
+  #victim(type: PresenceType, keep: Entry | null): Entry | null {
     let oldest: Entry | null = null;
     let looked = 0;
     for (const e of this.#wheels[type].oldestFirst()) {
       if (++looked > evictionScanMax) break;
-      if (this.#isPinned(e.record.wallet)) continue;
+      if (e === keep || this.#isPinned(e.record.wallet)) continue;
       if (this.#isOwnSector === undefined || !this.#isOwnSector(e.record.wallet)) return e;
       oldest ??= e;
     }
@@ -300,9 +390,11 @@ export class MemoryPresenceStore implements PresenceStore {
     record.entries.splice(at, 1);
     this.#wheels[entry.type].remove(entry);
     this.#addresses--;
+    this.#bytes -= this.#entryBytes(entry.address);
     if (record.entries.length === 0) {
       this.#records.delete(bytesKey(record.wallet));
       this.#sectors.remove(record);
+      this.#bytes -= this.#ownerBytes(record);
     }
     if (entry.type === 'R') this.#relayLost(record);
     for (const l of this.#listeners) l.removed?.(record.wallet, entry.address, why);
@@ -327,6 +419,7 @@ export class MemoryPresenceStore implements PresenceStore {
           if (e.type === type && isOverdrawn(e.second, now)) this.#drop(e, 'expired');
       }
     }
+    this.#trim();
     return before - this.#addresses;
   }
 

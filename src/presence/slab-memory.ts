@@ -62,6 +62,14 @@ function classFor(size: number): number {
   return fineClasses + coarseClasses - slots;
 }
 
+/** Bytes of the slot that a record of `size` bytes takes. */
+export function slotBytesFor(size: number): number {
+  if (size <= finelyClassedBytes) return Math.max(1, Math.ceil(size / slabUnitBytes)) * slabUnitBytes;
+  let slots = Math.floor(slabPageBytes / size);
+  while (Math.floor(slabPageBytes / slots / slabUnitBytes) * slabUnitBytes < size) slots--;
+  return Math.floor(slabPageBytes / slots / slabUnitBytes) * slabUnitBytes;
+}
+
 /** What the pages know of themselves; grows with the segments, a few bytes for every 64 KiB. */
 class PageTable {
   classOf = new Uint8Array(0);
@@ -105,6 +113,7 @@ export class Slab {
   /** Pages that hold nothing; the last one is taken first, so what was touched already is used again. */
   readonly #pool: number[] = [];
   #moved = 0;
+  #usedBytes = 0;
 
   constructor(private readonly moved: (owner: number, ref: number) => void) {}
 
@@ -113,6 +122,11 @@ export class Slab {
     let held = 0;
     for (const s of this.#segments) if (s !== null) held += slabSegmentBytes;
     return held;
+  }
+
+  /** Bytes of the slots that hold a record. */
+  get usedBytes(): number {
+    return this.#usedBytes;
   }
 
   /** Bytes of pages that hold records. */
@@ -154,7 +168,9 @@ export class Slab {
    */
   alloc(size: number, owner: number): number {
     if (size > slabRecordBytesMax) throw new RangeError(`a record of ${size} bytes`);
-    return this.#take(classFor(size), owner);
+    const index = classFor(size);
+    this.#usedBytes += this.#classes[index]!.slotBytes;
+    return this.#take(index, owner);
   }
 
   #take(index: number, owner: number): number {
@@ -187,6 +203,7 @@ export class Slab {
     const index = this.#pages.classOf[page]!;
     const c = this.#classes[index]!;
     const { live, firstFree } = this.#pages;
+    this.#usedBytes -= c.slotBytes;
     const at = this.offset(ref);
     const view = this.view(ref);
     view.setUint32(at, freeMark, true);

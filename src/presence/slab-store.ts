@@ -18,16 +18,20 @@ import { RowWheel } from './slab-wheel.js';
 import type { SnapshotSource, SnapshotTarget } from './snapshot.js';
 import {
   devicesMax,
+  type EvictionReason,
   evictionScanMax,
   hears,
+  highestType,
   type PresenceStore,
   type RenewingClaim,
+  type StoreBounds,
   type StoredEntry,
   type StoredGlance,
   type StoreListener,
   type StoreOptions,
   type StoreOwner,
   storeAddressesMax,
+  trimmedAtOnceMax,
   UnknownPresenceType,
   type UpsertResult,
 } from './store.js';
@@ -47,13 +51,17 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     H: new RowWheel(this.#tables),
   };
   readonly #listeners = new Set<StoreListener>();
-  readonly #addressesMax: number;
+  #addressesMax: number;
+  #bytesMax: number;
+  readonly #evicted: (type: PresenceType, why: EvictionReason) => void;
   readonly #devicesMax: Readonly<Record<PresenceType, number>>;
   readonly #isOwnSector: ((wallet: Uint8Array) => boolean) | undefined;
   readonly #isPinned: (wallet: Uint8Array) => boolean;
 
   constructor(options: StoreOptions = {}) {
     this.#addressesMax = options.addressesMax ?? storeAddressesMax;
+    this.#bytesMax = options.bytesMax ?? Number.POSITIVE_INFINITY;
+    this.#evicted = options.evicted ?? (() => undefined);
     this.#devicesMax = { ...devicesMax, ...options.devicesMax };
     this.#isOwnSector = options.isOwnSector;
     this.#isPinned = options.isPinned ?? (() => false);
@@ -126,6 +134,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     const before = this.#takeOut(e);
     this.#tables.rewriteEntry(e, bytes, type, timestamp);
     this.#putBack(e, before, type);
+    this.#shrink(type, e);
     this.#tellStored(wallet, device, type);
     return true;
   }
@@ -187,22 +196,68 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
       const before = this.#takeOut(stored);
       t.replaceEntry(stored, address, type, powVerified);
       this.#putBack(stored, before, type);
+      this.#shrink(type, stored);
       this.#tellStored(owner.wallet, address.device, type);
       return 'replaced';
     }
     const surplus = w < 0 ? noRow : this.#surplus(w, type);
     // The oldest device gives way; when that is the new one, nothing changes.
     if (surplus !== noRow && t.secondOf(surplus) > address.lastSeen) return 'device-cap';
-    if (surplus === noRow && this.addresses >= this.#addressesMax && !this.#makeRoom(type)) return 'full';
+    if (surplus === noRow && !this.#roomFor(owner, address, type)) return 'full';
     // Making room may have taken the wallet's last endpoint, and the wallet with it.
     w = t.index.find(owner.wallet);
     if (w < 0) w = t.addOwner(owner);
     const entry = t.addEntry(w, address, type, powVerified);
     this.#wheels[type].insert(entry);
     if (type === 'R') this.#relayGained(w);
-    if (surplus !== noRow) this.#drop(surplus, 'evicted');
+    if (surplus !== noRow) {
+      this.#drop(surplus, 'evicted');
+      this.#shrink(type, entry);
+    }
     this.#tellStored(owner.wallet, address.device, type);
     return 'added';
+  }
+
+  get bytes(): number {
+    return this.#bytesMax === Number.POSITIVE_INFINITY ? 0 : this.#tables.bytes;
+  }
+
+  setBounds(bounds: StoreBounds): void {
+    this.#addressesMax = bounds.addressesMax ?? this.#addressesMax;
+    this.#bytesMax = bounds.bytesMax ?? this.#bytesMax;
+  }
+
+  /** Makes room for one more endpoint; false when it must stay out. The own one never has to. */
+  #roomFor(owner: StoreOwner, address: PresenceAddress, type: PresenceType): boolean {
+    const t = this.#tables;
+    const isOwn = this.#isPinned(owner.wallet);
+    const kind = isOwn ? highestType : type;
+    const isBounded = this.#bytesMax !== Number.POSITIVE_INFINITY;
+    for (;;) {
+      const isNew = t.index.find(owner.wallet) < 0;
+      const why =
+        this.addresses >= this.#addressesMax
+          ? 'count'
+          : isBounded && t.bytes + t.bytesOf(isNew ? owner : null, address) > this.#bytesMax
+            ? 'bytes'
+            : null;
+      if (why === null) return true;
+      if (!this.#makeRoom(kind, why)) return isOwn;
+    }
+  }
+
+  /** Back within the bytes after an endpoint grew, which itself stays. */
+  #shrink(type: PresenceType, keep: number): void {
+    while (this.#tables.bytes > this.#bytesMax && this.#makeRoom(type, 'bytes', keep));
+  }
+
+  /** After the bounds became smaller: so many at once and no more. */
+  #trim(): void {
+    for (let i = 0; i < trimmedAtOnceMax; i++) {
+      const why =
+        this.addresses > this.#addressesMax ? 'count' : this.#tables.bytes > this.#bytesMax ? 'bytes' : null;
+      if (why === null || !this.#makeRoom(highestType, why)) return;
+    }
   }
 
   /** What is held now, for whoever asked to be told. */
@@ -254,11 +309,12 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
    * Gives up one endpoint: clients first, then relays, then ledger nodes, never a higher kind than the one
    * that comes; the oldest outside the own sectors, else the oldest.
    */
-  #makeRoom(incoming: PresenceType): boolean {
+  #makeRoom(incoming: PresenceType, why: EvictionReason, keep = noRow): boolean {
     for (const type of PRESENCE_TYPES) {
-      const victim = this.#victim(type);
+      const victim = this.#victim(type, keep);
       if (victim !== noRow) {
         this.#drop(victim, 'evicted');
+        this.#evicted(type, why);
         return true;
       }
       if (type === incoming) return false;
@@ -266,13 +322,13 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     return false;
   }
 
-  #victim(type: PresenceType): number {
+  #victim(type: PresenceType, keep: number): number {
     let oldest = noRow;
     let looked = 0;
     for (const e of this.#wheels[type].oldestFirst()) {
       if (++looked > evictionScanMax) break;
       const wallet = this.#tables.walletOf(this.#tables.walletRowOf(e));
-      if (this.#isPinned(wallet)) continue;
+      if (e === keep || this.#isPinned(wallet)) continue;
       if (this.#isOwnSector === undefined || !this.#isOwnSector(wallet)) return e;
       if (oldest === noRow) oldest = e;
     }
@@ -350,6 +406,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
             this.#drop(e, 'expired');
       }
     }
+    this.#trim();
     return before - this.addresses;
   }
 
@@ -411,6 +468,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
       let w = t.index.find(image.owner.wallet);
       for (const e of image.entries) {
         if (!isAlive(e.second, now) || this.addresses >= this.#addressesMax) continue;
+        if (t.bytes > this.#bytesMax) continue;
         if (w < 0) w = t.addWallet(image.head, image.owner.wallet, image.lead, true);
         // A wallet stands there twice when it left and came back while the snapshot was written.
         else if (this.#surplus(w, e.type) !== noRow || t.hasBodyOf(w, e.body)) continue;

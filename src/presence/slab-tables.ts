@@ -4,7 +4,7 @@ import { encodePresenceAddress, type PresenceAddress } from './address.js';
 import { PRESENCE_TYPES, type PresenceType } from './constants.js';
 import type { ClaimBytes } from './received-claim.js';
 import { type Addressed, AddressIndex, addressHash } from './slab-index.js';
-import { Slab } from './slab-memory.js';
+import { Slab, slotBytesFor } from './slab-memory.js';
 import {
   announcedAt,
   bodyOffset,
@@ -26,7 +26,7 @@ import {
 import { noRow, Rows } from './slab-rows.js';
 import { type Positioned, prefixLead, SectorOrder } from './slab-sectors.js';
 import type { WheelRows } from './slab-wheel.js';
-import type { StoreOwner } from './store.js';
+import { entryIndexBytes, type StoreOwner, walletIndexBytes } from './store.js';
 
 /** Fields of a wallet's row. */
 const W = { ref: 0, first: 1, relays: 2, lead: 3, hash: 4 } as const;
@@ -66,6 +66,19 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     this.#entries.clear();
     this.index.clear();
     this.sectors.clear();
+  }
+
+  /** Bytes of everything stored, the indices' share included. */
+  get bytes(): number {
+    return this.slab.usedBytes + this.#wallets.size * walletIndexBytes + this.#entries.size * entryIndexBytes;
+  }
+
+  /** Bytes that one more endpoint would take; with its wallet when that is new. */
+  bytesOf(owner: StoreOwner | null, address: PresenceAddress): number {
+    const body = this.#scratch.body(address, address.nodeVersion).length;
+    const entry = slotBytesFor(bodyOffset + body) + entryIndexBytes;
+    if (owner === null) return entry;
+    return entry + slotBytesFor(headOffset + this.#scratch.head(owner).length) + walletIndexBytes;
   }
 
   get wallets(): number {

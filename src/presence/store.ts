@@ -134,14 +134,36 @@ export interface PresenceStore {
   inSectorRange(from: Uint8Array, to: Uint8Array, max: number): Uint8Array[];
   /** Wallets that have a relay endpoint. */
   relayWallets(): Iterable<Uint8Array>;
+  /** Bytes held, as {@link StoreBounds.bytesMax} counts them; 0 where no such bound is set. */
+  readonly bytes: number;
+  /** Changes the bounds. What is too much now goes with the next calls of {@link expire}. */
+  setBounds(bounds: StoreBounds): void;
   /** Calls `listener` on every later change; the returned call ends it. */
   subscribe(listener: StoreListener): () => void;
 }
 
-/** Bounds of a store and who goes first when it is full. */
-export interface StoreOptions {
-  /** Most endpoints held: at about 1.2 kB each this default stays below 1.3 GB. */
+/** Why an endpoint was given up. */
+export type EvictionReason =
+  /** As many endpoints as there may be. */
+  | 'count'
+  /** As many bytes as there may be. */
+  | 'bytes';
+
+/** How much a store may hold. */
+export interface StoreBounds {
+  /** Most endpoints: at about 1.2 kB each the default stays below 1.3 GB. */
   readonly addressesMax?: number;
+  /**
+   * Most bytes: records in the slots that the slab keeps them in, and what the indices need for each. What is
+   * resident is at most a thirty-second more, and a segment.
+   */
+  readonly bytesMax?: number;
+}
+
+/** Bounds of a store and who goes first when it is full. */
+export interface StoreOptions extends StoreBounds {
+  /** Told of each endpoint given up for want of room. */
+  readonly evicted?: (type: PresenceType, why: EvictionReason) => void;
   /** Most devices of one wallet by type (05 §8.1 Strict): 8 clients, 2 of anything else. */
   readonly devicesMax?: Partial<Record<PresenceType, number>>;
   /** True for wallets in the own sectors: others are given up before them (05 §8.1 Strict). */
@@ -150,9 +172,17 @@ export interface StoreOptions {
   readonly isPinned?: (wallet: Uint8Array) => boolean;
 }
 
+/** The kind that is given up last. */
+export const highestType: PresenceType = 'M';
 /** Most endpoints of a store that was not told otherwise. */
 export const storeAddressesMax = 1_000_000;
 /** Most devices of one wallet by type (05 §8.1 Strict). */
 export const devicesMax: Readonly<Record<PresenceType, number>> = { C: 8, R: 2, M: 2, H: 2 };
+/** Bytes of indices for one wallet: row of five numbers, its place in the address index and in sector order. */
+export const walletIndexBytes = 40;
+/** Bytes of indices for one endpoint: row of eight numbers. */
+export const entryIndexBytes = 32;
+/** Endpoints given up by one call of expire after the bounds became smaller: some 20 ms. */
+export const trimmedAtOnceMax = 20_000;
 /** Endpoints looked at to find one outside the own sectors: bounds the cost of making room. */
 export const evictionScanMax = 256;

@@ -6,7 +6,6 @@ import {
   isIpv4,
   Link,
   type LinkHandlers,
-  type LinkLimits,
   refuseTransport,
   type SelfInfo,
   type TicketIssuer,
@@ -15,8 +14,10 @@ import {
 } from '../link/index.js';
 import { Prober } from '../link/node/index.js';
 import { Bye } from '../wire/index.js';
+import type { AllowList } from './allow-list.js';
 import type { Blacklist } from './blacklist.js';
 import type { RelayContext } from './context.js';
+import type { Place, SourceRefusal } from './fairness.js';
 import type { Candidate, DialEvents } from './outbound.js';
 import { type PeerRole, RelayPeer } from './peer.js';
 
@@ -36,7 +37,6 @@ export interface ConnectionsOptions {
   /** Lets clients come back without signatures. */
   readonly issuer: TicketIssuer;
   readonly self: SelfInfo;
-  readonly linkLimits: Partial<LinkLimits>;
   readonly unverifiedClients: 'accept' | 'refuse';
   readonly probePeers: boolean;
   /** Own challenge of dialled links, for replays. */
@@ -44,6 +44,8 @@ export interface ConnectionsOptions {
   readonly dial: (host: string, port: number, localAddress: string | null) => Promise<Transport>;
   /** Refused wallets, endpoints and source addresses (operator's bans). */
   readonly blacklist: Blacklist;
+  /** Source addresses that may connect at all. */
+  readonly allowList: AllowList;
 }
 
 /**
@@ -93,6 +95,11 @@ export class Connections {
       refuseTransport(transport, Bye.rejected, 'Blacklisted');
       return;
     }
+    if (!this.options.allowList.admits(source)) {
+      this.#refuse('not_allowed');
+      refuseTransport(transport, Bye.rejected, 'Not on the list of who may connect');
+      return;
+    }
     const fromSource = this.#greeting.get(source) ?? 0;
     if (this.#greetingTotal >= limits.preHelloConnectionsMax || fromSource >= limits.preHelloPerSourceMax) {
       // No bye: writing to a flood is work for its benefit.
@@ -111,6 +118,11 @@ export class Connections {
       refuseTransport(transport, Bye.rejected, 'Too many connections');
       return;
     }
+    const place = this.ctx.fairness.enter(source);
+    if (typeof place === 'string') {
+      this.#refuseSource(transport, place);
+      return;
+    }
     this.#inbound++;
     this.#greetingTotal++;
     this.#greeting.set(source, fromSource + 1);
@@ -123,13 +135,32 @@ export class Connections {
       if (left <= 0) this.#greeting.delete(source);
       else this.#greeting.set(source, left);
     };
-    this.#link(transport, 'inbound', null, this.#inboundPolicy(), {
-      open: greeted,
-      close: () => {
-        greeted();
-        this.#inbound--;
+    this.#link(
+      transport,
+      'inbound',
+      null,
+      this.#inboundPolicy(),
+      {
+        open: greeted,
+        close: () => {
+          greeted();
+          this.#inbound--;
+          this.ctx.fairness.left(place);
+        },
       },
-    });
+      place,
+    );
+  }
+
+  #refuseSource(transport: Transport, why: SourceRefusal): void {
+    this.#refuse(why);
+    if (why === 'prefix_connects') transport.destroy();
+    else
+      refuseTransport(
+        transport,
+        Bye.rejected,
+        `Too many connections from your ${why === 'source_share' ? 'address' : 'network'}`,
+      );
   }
 
   #inboundPolicy(): HandshakePolicy {
@@ -205,13 +236,20 @@ export class Connections {
     dialledHost: string | null,
     policy: HandshakePolicy,
     hooks: { open(link: Link): void; close(link: Link, close: LinkClose): void },
+    place: Place | null = null,
   ): Link {
     let peer: RelayPeer | null = null;
     const handlers: LinkHandlers = {
       onOpen: (link) => {
-        peer = new RelayPeer(link, role, this.ctx.limits, this.ctx.clock.nowMs(), dialledHost);
+        const { fairness, clock } = this.ctx;
+        peer = new RelayPeer(link, role, fairness, clock.nowMs(), dialledHost, place);
         hooks.open(link);
         this.events.opened(peer);
+      },
+      onBytes: (link, bytes) => {
+        if (peer === null) return;
+        const waitMs = this.ctx.fairness.received(peer.budgets, bytes, this.ctx.clock.nowMs());
+        if (waitMs > 0) link.throttle(waitMs);
       },
       onMessage: (_link, code, payload) => {
         if (peer !== null) this.events.message(peer, code, payload);
@@ -225,10 +263,12 @@ export class Connections {
       onClose: (link, close) => {
         this.#links.delete(link);
         hooks.close(link, close);
-        if (peer !== null) this.events.closed(peer, close);
+        if (peer === null) return;
+        this.ctx.fairness.close(peer.budgets);
+        this.events.closed(peer, close);
       },
     };
-    const { self, engine, verifyHello, issuer, linkLimits, challenge } = this.options;
+    const { self, engine, verifyHello, issuer, challenge } = this.options;
     const link = new Link(transport, {
       direction: role === 'inbound' ? 'in' : 'out',
       self,
@@ -237,7 +277,8 @@ export class Connections {
       counters: this.ctx.counters,
       handlers,
       policy,
-      limits: linkLimits,
+      limits: this.ctx.linkLimits,
+      memory: this.ctx.linkMemory,
       ...(role === 'inbound' ? { verifyHello, issuer } : {}),
       ...(challenge === null || role === 'inbound' ? {} : { challenge }),
     });

@@ -1,9 +1,11 @@
 import type { Clock } from '../clock/index.js';
 import type { Counters } from '../counters/index.js';
+import type { LinkMemory, SharedLinkLimits } from '../link/index.js';
 import type { PresenceService, PresenceStore } from '../presence/index.js';
 import type { RelayTree } from '../sectors/index.js';
 import type { Network } from '../wire/index.js';
 import type { ClusterSide } from './cluster-side.js';
+import type { Fairness } from './fairness.js';
 import type { RelayLimits } from './limits.js';
 import type { PeerSet, RelayPeer } from './peer.js';
 import type { PublicEndpoint } from './public-endpoint.js';
@@ -22,6 +24,12 @@ export interface RelayContext {
   readonly clock: Clock;
   readonly counters: Counters;
   readonly limits: RelayLimits;
+  /** Bounds of every link, shared by all of them. */
+  readonly linkLimits: SharedLinkLimits;
+  /** What all links hold together. */
+  readonly linkMemory: LinkMemory;
+  /** Who may cost how much. */
+  readonly fairness: Fairness;
   readonly network: Network;
   readonly log: RelayLog;
   readonly ownWallet: Uint8Array;

@@ -1,10 +1,11 @@
 import { addressText } from '../identity/index.js';
 import type { Presence } from '../presence/index.js';
 import { Bye, bytesEqual } from '../wire/index.js';
+import type { AllowList } from './allow-list.js';
 import type { Blacklist } from './blacklist.js';
 import type { Connections } from './connections.js';
 import type { RelayContext } from './context.js';
-import type { RelayLimits } from './limits.js';
+import { type ChangeableLimits, isLinkLimit, linkPart } from './limit-table.js';
 import type { PeerRole, RelayPeer } from './peer.js';
 
 /** One connection as an operator sees it. Nothing in it is secret; addresses are for the operator alone. */
@@ -66,6 +67,7 @@ export class RelayControl {
     private readonly ctx: RelayContext,
     private readonly connections: Connections,
     private readonly blacklist: Blacklist,
+    private readonly allowList: AllowList,
     private readonly outbound: OutboundSwitch,
   ) {}
 
@@ -175,19 +177,60 @@ export class RelayControl {
     return this.ctx.tree.size === 0 ? [] : this.ctx.tree.select(prefix, max);
   }
 
-  limits(): Readonly<RelayLimits> {
-    return { ...this.ctx.limits };
+  /** Every limit that can be changed, by name, with the value in force. */
+  limits(): Readonly<ChangeableLimits> {
+    return { ...this.ctx.limits, ...linkPart(this.ctx.linkLimits) };
   }
 
   /** Changes limits in place: connections that are open follow at once. Returns the names that changed. */
-  setLimits(changes: Partial<RelayLimits>): string[] {
-    const { limits, peers } = this.ctx;
-    const changed = (Object.keys(changes) as (keyof RelayLimits)[]).filter(
-      (k) => changes[k] !== undefined && changes[k] !== limits[k],
+  setLimits(changes: Partial<ChangeableLimits>): string[] {
+    const { limits, linkLimits, linkMemory, fairness, store } = this.ctx;
+    const now = this.limits();
+    const changed = (Object.keys(changes) as (keyof ChangeableLimits)[]).filter(
+      (k) => changes[k] !== undefined && changes[k] !== now[k],
     );
-    for (const k of changed) limits[k] = changes[k]!;
-    if (changed.length > 0) for (const p of peers.all()) p.applyLimits(limits);
+    for (const k of changed)
+      if (isLinkLimit(k)) linkLimits[k] = changes[k]!;
+      else limits[k] = changes[k]!;
+    if (changed.length === 0) return changed;
+    fairness.limitsChanged();
+    linkMemory.queuedBytesMax = limits.queueBytesTotalMax;
+    linkMemory.receivingBytesMax = limits.receiveBytesTotalMax;
+    store.setBounds({ addressesMax: limits.presencesMax, bytesMax: limits.presenceBytesMax });
     return changed;
+  }
+
+  /** Bytes held for presences, for receivers, and of frames that have not arrived whole. */
+  get memory(): {
+    readonly presenceBytes: number;
+    readonly queuedBytes: number;
+    readonly receivingBytes: number;
+  } {
+    const { store, linkMemory } = this.ctx;
+    const { queuedBytes, receivingBytes } = linkMemory;
+    return { presenceBytes: store.bytes, queuedBytes, receivingBytes };
+  }
+
+  /** Wallets and source prefixes whose allowances are remembered. */
+  get allowances(): { readonly wallets: number; readonly prefixes: number } {
+    return this.ctx.fairness.size;
+  }
+
+  /** Source addresses and ranges that may connect; empty means everybody. */
+  allowed(): readonly string[] {
+    return this.allowList.entries;
+  }
+
+  /**
+   * Replaces the list of who may connect and ends the inbound connections it does not cover. Returns how many.
+   *
+   * @throws RangeError for an entry that is no address or range; nothing is changed then.
+   */
+  setAllowed(entries: readonly string[]): number {
+    this.allowList.replace(entries);
+    const out = this.ctx.peers.filter((p) => p.isInbound && !this.allowList.admits(p.sourceAddress));
+    for (const p of out) p.link.bye(Bye.rejected, 'Not on the list of who may connect');
+    return out.length;
   }
 
   bans(): readonly string[] {

@@ -54,7 +54,7 @@ export class Dispatcher {
       this.#drop('wrong_sender');
       return;
     }
-    if (route.cost > 0 && !peer.requests.take(this.ctx.clock.nowMs(), route.cost)) {
+    if (route.cost > 0 && !peer.may('requests', route.cost, this.ctx.clock.nowMs())) {
       this.#drop('rate_limit');
       return;
     }

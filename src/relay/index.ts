@@ -1,6 +1,9 @@
+export { AllowList } from './allow-list.js';
 export { Blacklist } from './blacklist.js';
 export type { RelayLog } from './context.js';
 export { type PeerSnapshot, RelayControl, type TrafficTotals } from './control.js';
+export type { Limit, LimitSpec } from './limit-spec.js';
+export { type ChangeableLimits, LIMIT_SETTINGS, LIMITS } from './limit-table.js';
 export { DEFAULT_RELAY_LIMITS, type RelayLimits } from './limits.js';
 export { guessPublicIp } from './local-addresses.js';
 export { RELAY_DEVICE_ID, RELAY_PRODUCT_VERSION, type RelayOptions, type RelayTls } from './options.js';

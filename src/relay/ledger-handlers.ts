@@ -108,7 +108,7 @@ export class LedgerHandlers {
       this.#refused('too_large');
       return;
     }
-    if (!peer.transactions.take(this.ctx.clock.nowMs())) {
+    if (!peer.maySubmit(this.ctx.limits, this.ctx.clock.nowMs())) {
       this.#refused('rate_limit');
       return;
     }

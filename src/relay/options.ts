@@ -63,6 +63,8 @@ export interface RelayOptions {
   readonly probePeers?: boolean;
   /** Who is refused: wallet addresses, `host:port`, IP addresses, CIDR ranges. */
   readonly blacklist?: readonly string[];
+  /** Source addresses and CIDR ranges that alone may connect; everybody when empty. */
+  readonly allowList?: readonly string[];
   readonly limits?: Partial<RelayLimits>;
   readonly linkLimits?: Partial<LinkLimits>;
   readonly tunnelLimits?: Partial<TunnelLimits>;

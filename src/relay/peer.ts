@@ -1,7 +1,7 @@
 import type { Link, PeerInfo } from '../link/index.js';
 import { Subscriptions } from '../link/index.js';
 import { bytesKey } from '../wire/index.js';
-import type { RelayLimits } from './limits.js';
+import type { Budgets, Fairness, Place } from './fairness.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Which of the relay's roles a connection plays. */
@@ -28,18 +28,21 @@ export class RelayPeer {
   readonly subscriptions: Subscriptions;
   /** Highest block it named; 0 = unknown (docs/protocol/09 §12). */
   height: number;
-  readonly requests: TokenBucket;
-  readonly messages: TokenBucket;
-  readonly transactions: TokenBucket;
+  /** What it may cost, and whom it shares with. */
+  readonly budgets: Budgets;
+  /** Made when the first transaction comes: most connections never send one. */
+  #transactions: TokenBucket | null = null;
 
   constructor(
     readonly link: Link,
     readonly role: PeerRole,
-    limits: RelayLimits,
+    private readonly fairness: Fairness,
     /** When its handshake was complete, by the clock of the relay. */
     readonly openedMs: number,
     /** `host:port` it was dialled at, which may be a name; null when it dialled us. */
     readonly dialledHost: string | null = null,
+    /** Its place among the inbound connections; null when this relay dialled. */
+    place: Place | null = null,
   ) {
     const info = link.peer;
     if (info === null) throw new TypeError('the handshake of this link is not complete');
@@ -50,24 +53,41 @@ export class RelayPeer {
     this.sourceAddress = info.observedIp;
     this.height = info.lastBlock?.number ?? 0;
     this.subscriptions = new Subscriptions();
-    this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestsBurst, openedMs);
-    this.messages = new TokenBucket(
-      info.verified === 'none' ? limits.unprovenMessagesPerSecond : limits.messagesPerSecond,
-      limits.messagesBurst,
-      openedMs,
-    );
-    this.transactions = new TokenBucket(limits.transactionsPerSecond, limits.transactionsBurst, openedMs);
+    const isServer = this.isLedger || this.isRelay;
+    const kind = isServer ? 'server' : info.verified === 'none' ? 'unproven' : 'client';
+    this.budgets = fairness.open(kind, place);
+    if (place !== null && info.verified !== 'none') this.#shareWallet();
   }
 
-  /** Takes over limits that an operator changed. */
-  applyLimits(limits: RelayLimits): void {
-    const proven = this.link.peer?.verified !== 'none';
-    this.requests.setRate(limits.requestsPerSecond, limits.requestsBurst);
-    this.messages.setRate(
-      proven ? limits.messagesPerSecond : limits.unprovenMessagesPerSecond,
-      limits.messagesBurst,
+  /** The key of its wallet was shown after the hello (docs/protocol/07 §9.1 c). */
+  proven(): void {
+    this.link.setProven();
+    if (!this.isLedger && !this.isRelay) this.budgets.own.rates = this.fairness.rates.client;
+    if (this.isInbound) this.#shareWallet();
+  }
+
+  /** A hello signature may be a replayed one: its sender shares with those of his own prefix only. */
+  #shareWallet(): void {
+    if (this.isLedger || this.isRelay) return;
+    const proven = this.link.peer?.verified === 'proven';
+    this.fairness.shareWallet(
+      this.budgets,
+      proven ? this.walletKey : `${this.walletKey}|${this.budgets.prefix?.key}`,
     );
-    this.transactions.setRate(limits.transactionsPerSecond, limits.transactionsBurst);
+  }
+
+  /** Whether it may do that now; takes what it costs, from its wallet and its prefix too. */
+  may(what: 'messages' | 'requests', n: number, nowMs: number): boolean {
+    return this.fairness.take(this.budgets, what, n, nowMs);
+  }
+
+  /** Whether it may submit a transaction now (10 §9.1). */
+  maySubmit(limits: { transactionsPerSecond: number; transactionsBurst: number }, nowMs: number): boolean {
+    const { transactionsPerSecond, transactionsBurst } = limits;
+    if (transactionsPerSecond === 0) return true;
+    this.#transactions ??= new TokenBucket(transactionsPerSecond, transactionsBurst, nowMs);
+    this.#transactions.setRate(transactionsPerSecond, transactionsBurst);
+    return this.#transactions.take(nowMs);
   }
 
   get isOpen(): boolean {

@@ -175,7 +175,7 @@ export class PresenceHandlers {
     const alone = sessions.receivers(peer.info.address).every((r) => r.id === peer.id);
     const sameDevice = bytesEqual(claim.device, peer.info.deviceId);
     if (!here && !(alone && sameDevice)) return;
-    peer.link.setProven();
+    peer.proven();
     sessions.prove(peer, 'key');
   }
 

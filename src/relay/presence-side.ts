@@ -45,6 +45,8 @@ export class PresenceSide {
   readonly #timers: Timer[] = [];
   #ownAskedMs = Number.NEGATIVE_INFINITY;
   #ownAskMs = ownSectorUnknownMs;
+  /** Of all connections together. */
+  #subscriptionBytes = 0;
 
   constructor(
     private readonly ctx: RelayContext,
@@ -92,7 +94,7 @@ export class PresenceSide {
       [Code.getSectorNodes, { from: 'anyone', cost: 1, handle: (p, b) => this.#getSectorNodes(p, b) }],
       [Code.sectorNodes, { from: 'ledger-or-relay', cost: 0, handle: (p, b) => this.#sectorNodes(p, b) }],
       [Code.attachEvent, { from: 'anyone', cost: 2, handle: (p, b) => this.#attach(p, b) }],
-      [Code.detachEvent, { from: 'anyone', cost: 1, handle: (p, b) => void p.subscriptions.detach(b) }],
+      [Code.detachEvent, { from: 'anyone', cost: 1, handle: (p, b) => this.#detach(p, b) }],
     ];
   }
 
@@ -103,10 +105,26 @@ export class PresenceSide {
 
   peerClosed(peer: RelayPeer): void {
     this.#handlers.drop(peer.id);
+    this.#subscriptionBytes -= peer.subscriptions.bytes;
+  }
+
+  /** Keeps the sum of all filters right while those of one connection change. */
+  #subscribing<T>(peer: RelayPeer, change: () => T): T {
+    const before = peer.subscriptions.bytes;
+    try {
+      return change();
+    } finally {
+      this.#subscriptionBytes += peer.subscriptions.bytes - before;
+    }
+  }
+
+  #detach(peer: RelayPeer, payload: Uint8Array): void {
+    this.#subscribing(peer, () => peer.subscriptions.detach(payload));
   }
 
   #attach(peer: RelayPeer, payload: Uint8Array): void {
-    const outcome = peer.subscriptions.attach(payload);
+    const room = this.ctx.limits.subscriptionBytesTotalMax - this.#subscriptionBytes;
+    const outcome = this.#subscribing(peer, () => peer.subscriptions.attach(payload, room));
     this.ctx.counters
       .counter('ixian_subscriptions_total', 'attachEvent requests by outcome', {
         result: outcome.kind === 'attached' ? 'attached' : outcome.reason,

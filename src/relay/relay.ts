@@ -10,7 +10,9 @@ import {
   aggregateDifference,
   type LinkClose,
   numberLinksFor,
+  LinkMemory,
   type SelfInfo,
+  sharedLinkLimits,
   squashDifference,
   type Transport,
   type TransportListener,
@@ -34,6 +36,7 @@ import {
   encodeAttachEvent,
   encodeGetRandomPresences,
 } from '../wire/index.js';
+import { AllowList } from './allow-list.js';
 import { Blacklist } from './blacklist.js';
 import { lastChecksums } from './cluster-ledger.js';
 import { ClusterSide } from './cluster-side.js';
@@ -42,6 +45,7 @@ import type { RelayContext } from './context.js';
 import { RelayControl } from './control.js';
 import { Dispatcher, type Route } from './dispatch.js';
 import { followerRoutes, tellTransaction } from './follower.js';
+import { Fairness } from './fairness.js';
 import { LedgerSide } from './ledger-side.js';
 import { DEFAULT_RELAY_LIMITS } from './limits.js';
 import { guessPublicIp } from './local-addresses.js';
@@ -111,6 +115,7 @@ export class Relay {
   /** Network second of the newest own keep-alive, whichever process made it. */
   #announcedSeconds = 0;
   readonly #blacklist: Blacklist;
+  readonly #allowList: AllowList;
   readonly #timers: Timer[] = [];
   #headerFile: FileHeaderStorage | null = null;
   readonly #snapshots: PresenceSnapshots | null;
@@ -127,6 +132,7 @@ export class Relay {
   private constructor(options: RelayOptions, port: number, engine: VerifyEngine) {
     this.#o = options;
     this.#blacklist = new Blacklist(options.blacklist);
+    this.#allowList = new AllowList(options.allowList);
     const clock = options.clock ?? systemClock;
     this.counters = options.counters ?? new Counters();
     this.#engineGiven = options.engine !== undefined;
@@ -135,6 +141,11 @@ export class Relay {
     const limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
     const store = new SlabPresenceStore({
       addressesMax: limits.presencesMax,
+      bytesMax: limits.presenceBytesMax,
+      evicted: (type, reason) =>
+        this.counters
+          .counter('ixian_presence_evictions_total', 'Presences given up for want of room', { type, reason })
+          .add(),
       isPinned: (w) => bytesEqual(w, signer.address),
     });
     const networkSeconds = (): number => Math.floor(clock.nowMs() / 1000) - this.#timeDifferenceSeconds;
@@ -144,6 +155,9 @@ export class Relay {
       clock,
       counters: this.counters,
       limits,
+      linkLimits: sharedLinkLimits(options.linkLimits),
+      linkMemory: new LinkMemory(limits.queueBytesTotalMax, limits.receiveBytesTotalMax),
+      fairness: new Fairness(limits, clock, this.counters),
       network,
       log: options.log ?? (() => undefined),
       ownWallet: signer.address,
@@ -346,7 +360,6 @@ export class Relay {
         ),
         verifyHello: new HelloVerifyQueue(engine, ctx.clock, this.counters).verify,
         self,
-        linkLimits: o.linkLimits ?? {},
         unverifiedClients: o.unverifiedClients ?? 'accept',
         probePeers: o.probePeers ?? true,
         challenge: o.challenge ?? null,
@@ -355,6 +368,7 @@ export class Relay {
           ((host, port, localAddress) =>
             dialTcp({ host, port, ...(localAddress === null ? {} : { localAddress }) })),
         blacklist: this.#blacklist,
+        allowList: this.#allowList,
       },
       {
         opened: (p) => this.#opened(p),
@@ -363,7 +377,7 @@ export class Relay {
         endpointReported: (reporter, ip) => void ctx.endpoint.vote(reporter, ip),
       },
     );
-    this.#control = new RelayControl(ctx, this.#connections, this.#blacklist, {
+    this.#control = new RelayControl(ctx, this.#connections, this.#blacklist, this.#allowList, {
       pause: () => this.#outbound?.stop(),
       resume: () => this.#outbound?.start(),
     });

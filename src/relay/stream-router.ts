@@ -127,7 +127,7 @@ export class StreamRouter {
       this.#result(type, 'refused', payload.length);
       return false;
     }
-    if (!from.messages.take(this.options.nowMs())) {
+    if (!from.may('messages', 1, this.options.nowMs())) {
       // Told, so that the sender neither waits nor believes it delivered.
       this.#undelivered(from, type, payload, 'rate_limit');
       return false;

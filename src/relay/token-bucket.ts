@@ -31,4 +31,10 @@ export class TokenBucket {
     this.#tokens -= n;
     return true;
   }
+
+  /** Whether everything is there again. */
+  isFull(nowMs: number): boolean {
+    this.take(nowMs, 0);
+    return this.#tokens >= this.burst;
+  }
 }

@@ -75,6 +75,11 @@ export class StreamParser {
     return this.#open === null ? this.#headLength : this.#collected;
   }
 
+  /** Size of the buffer in which a frame is collected. */
+  get heldBytes(): number {
+    return this.#collect.length;
+  }
+
   /** Ends parsing, also from inside a sink call: nothing more is handed out. */
   stop(): void {
     this.#stopped = true;

@@ -19,11 +19,14 @@ beforeAll(async () => {
   verifier = await engine();
 });
 
+const queueOf = (sendQueueFramesMax: number, sendQueueBytesMax: number): SendQueue =>
+  new SendQueue({ sendQueueFramesMax, sendQueueBytesMax });
+
 const frame = (kind: number, n: number): Uint8Array => Uint8Array.of(kind, n & 255, n >> 8);
 
 describe('03 §2.6 priorities', () => {
   it('of fifteen sends under full load three are low, four normal, eight high', () => {
-    const q = new SendQueue(1000, 1_000_000);
+    const q = queueOf(1000, 1_000_000);
     for (let i = 0; i < 60; i++) {
       q.push(frame(0, i), 'high');
       q.push(frame(1, i), 'normal');
@@ -36,7 +39,7 @@ describe('03 §2.6 priorities', () => {
   });
 
   it('the counter starts over after 100, so the pattern repeats from there', () => {
-    const q = new SendQueue(1000, 1_000_000);
+    const q = queueOf(1000, 1_000_000);
     for (let i = 0; i < 300; i++) q.push(frame(0, i), 'high');
     for (let i = 0; i < 300; i++) q.push(frame(2, i), 'low');
     const kinds = Array.from({ length: 202 }, () => q.shift()![0]);
@@ -46,7 +49,7 @@ describe('03 §2.6 priorities', () => {
   });
 
   it('keeps the order within a queue', () => {
-    const q = new SendQueue(10_000, 10_000_000);
+    const q = queueOf(10_000, 10_000_000);
     for (let i = 0; i < 2_000; i++) q.push(frame(i % 3, i), (['high', 'normal', 'low'] as const)[i % 3]!);
     const seen: number[][] = [[], [], []];
     for (let f = q.shift(); f !== null; f = q.shift()) seen[f[0]!]!.push(f[1]! | (f[2]! << 8));
@@ -56,7 +59,7 @@ describe('03 §2.6 priorities', () => {
   });
 
   it('an empty queue gives its turn away', () => {
-    const q = new SendQueue(10, 1000);
+    const q = queueOf(10, 1000);
     q.push(frame(2, 1), 'low');
     q.push(frame(2, 2), 'low');
     q.push(frame(1, 3), 'normal');
@@ -79,7 +82,7 @@ describe('03 §2.6 priorities', () => {
   });
 
   it('refuses beyond either bound, by reason; one frame always fits an empty queue', () => {
-    const q = new SendQueue(3, 10);
+    const q = queueOf(3, 10);
     expect(q.push(new Uint8Array(50), 'high')).toBe(null);
     expect(q.push(new Uint8Array(1), 'high')).toBe('bytes');
     expect(q.push(new Uint8Array(4), 'low')).toBe(null);

@@ -1,8 +1,17 @@
 import { ManualClock } from '../../src/clock/index.js';
 import { Counters } from '../../src/counters/index.js';
-import type { Link, LinkClose, LinkCloseWhy, PeerInfo, Verified } from '../../src/link/index.js';
+import {
+  type Link,
+  type LinkClose,
+  type LinkCloseWhy,
+  LinkMemory,
+  type PeerInfo,
+  sharedLinkLimits,
+  type Verified,
+} from '../../src/link/index.js';
 import { MemoryPresenceStore, PresenceService } from '../../src/presence/index.js';
 import type { RelayContext } from '../../src/relay/context.js';
+import { Fairness } from '../../src/relay/fairness.js';
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from '../../src/relay/limits.js';
 import { type PeerRole, PeerSet, RelayPeer } from '../../src/relay/peer.js';
 import { PublicEndpoint } from '../../src/relay/public-endpoint.js';
@@ -111,6 +120,8 @@ export async function relayStage(
   const clock = new ManualClock(START * 1000);
   const counters = new Counters();
   const network = NETWORKS.reg;
+  const all = { ...DEFAULT_RELAY_LIMITS, ...limits };
+  const fairness = new Fairness(all, clock, counters);
   const networkSeconds = (): number => Math.floor(clock.nowMs() / 1000);
   const store = new MemoryPresenceStore();
   const tree = new RelayTree();
@@ -118,7 +129,10 @@ export async function relayStage(
   const ctx: RelayContext = {
     clock,
     counters,
-    limits: { ...DEFAULT_RELAY_LIMITS, ...limits },
+    limits: all,
+    linkLimits: sharedLinkLimits(),
+    linkMemory: new LinkMemory(),
+    fairness,
     network,
     log: () => undefined,
     ownWallet,
@@ -161,7 +175,7 @@ export async function relayStage(
         reportedEndpoint: null,
         timeDifferenceSeconds: 0,
       });
-      const peer = new RelayPeer(link.asLink(), role, ctx.limits, clock.nowMs());
+      const peer = new RelayPeer(link.asLink(), role, fairness, clock.nowMs());
       ctx.peers.add(peer);
       return { peer, link };
     },

@@ -1,3 +1,5 @@
+import { LIMITS } from '../../relay/index.js';
+
 /** What kind of value a setting holds, and within what bounds. */
 export type SettingKind =
   | { readonly kind: 'text' }
@@ -49,6 +51,21 @@ const whole = (min: number, max: number, unit = ''): Extract<SettingKind, { kind
 const text = { kind: 'text' } as const;
 const path = { kind: 'path' } as const;
 const onOff = { kind: 'switch' } as const;
+
+/** Settings that are limits: all of them come from the relay's table (docs/limits.md). */
+const limitSettings: readonly Setting[] = LIMITS.flatMap(({ setting, unit, bounds, value, reloadable }) =>
+  setting === undefined
+    ? []
+    : [
+        {
+          key: setting.key,
+          value: whole(setting.min, setting.max, unit),
+          default: String(value),
+          about: bounds,
+          ...(reloadable === true ? { reloadable } : {}),
+        },
+      ],
+);
 
 /** Every setting of `starling relay`, in the order of the sample file. */
 export const SETTINGS: readonly Setting[] = [
@@ -174,47 +191,7 @@ export const SETTINGS: readonly Setting[] = [
     default: null,
     about: 'lock of a private network, mixed into every signature',
   },
-  {
-    key: 'maxClients',
-    value: whole(1, 1_000_000, 'connections'),
-    default: '15000',
-    reloadable: true,
-    about: 'client connections at once',
-  },
-  {
-    key: 'maxConnections',
-    value: whole(1, 1_000_000, 'connections'),
-    default: '16000',
-    reloadable: true,
-    about: 'inbound connections of any kind at once',
-  },
-  {
-    key: 'maxMessageBytes',
-    value: whole(1024, 50_000_000, 'bytes'),
-    default: '2097152',
-    reloadable: true,
-    about: 'largest stream message that is forwarded',
-  },
-  {
-    key: 'maxPresences',
-    value: whole(1000, 100_000_000, 'presences'),
-    default: '1000000',
-    about: 'presences kept at once',
-  },
-  {
-    key: 'messagesPerSecond',
-    value: whole(1, 1_000_000, '1/s'),
-    default: '1000',
-    reloadable: true,
-    about: 'stream messages one connection may send, averaged',
-  },
-  {
-    key: 'requestsPerSecond',
-    value: whole(1, 1_000_000, '1/s'),
-    default: '100',
-    reloadable: true,
-    about: 'other requests one connection may make, averaged',
-  },
+  ...limitSettings,
   {
     key: 'ledgerConnections',
     value: whole(3, 64, 'connections'),
@@ -267,6 +244,14 @@ export const SETTINGS: readonly Setting[] = [
     repeat: true,
     reloadable: true,
     about: 'who is refused: a wallet address, host:port, IP address or CIDR range',
+  },
+  {
+    key: 'allow',
+    value: text,
+    default: null,
+    repeat: true,
+    reloadable: true,
+    about: 'IP address or CIDR range that may connect; once given, nobody else may',
   },
   {
     key: 'opsBind',

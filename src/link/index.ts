@@ -7,6 +7,7 @@ export { resumeAnswerMs } from './link-resumption.js';
 export * from './link-memory.js';
 export * from './memory.js';
 export { retryAfterOf } from './not-ready.js';
+export * from './refuse.js';
 export * from './relay-info.js';
 export {
   type HeldTicket,

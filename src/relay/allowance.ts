@@ -93,7 +93,7 @@ export class Allowance {
     this.#atMs = nowMs;
     if (seconds === 0) return;
     const r = this.rates;
-    const more = seconds > 0 ? seconds : 0;
+    const more = Math.max(seconds, 0);
     this.#bytes = Math.min(r.bytesBurst, this.#bytes + more * r.bytesPerSecond);
     this.#messages = Math.min(r.messagesBurst, this.#messages + more * r.messagesPerSecond);
     this.#requests = Math.min(r.requestsBurst, this.#requests + more * r.requestsPerSecond);

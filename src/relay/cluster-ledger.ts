@@ -41,7 +41,7 @@ const unhex = (t: string): Uint8Array => new Uint8Array(Buffer.from(t, 'hex'));
 class RemoteAsker implements AskingPeer {
   readonly isClient: boolean;
   readonly isRelay: boolean;
-  readonly transactions: TokenBucket;
+  readonly #transactions: TokenBucket;
   isOpen = true;
 
   constructor(
@@ -57,7 +57,13 @@ class RemoteAsker implements AskingPeer {
     this.isClient = nodeType === 'C';
     this.isRelay = nodeType === 'R';
     const { transactionsPerSecond, transactionsBurst } = ctx.limits;
-    this.transactions = new TokenBucket(transactionsPerSecond, transactionsBurst, ctx.clock.nowMs());
+    this.#transactions = new TokenBucket(transactionsPerSecond, transactionsBurst, ctx.clock.nowMs());
+  }
+
+  maySubmit(limits: { transactionsPerSecond: number; transactionsBurst: number }, nowMs: number): boolean {
+    if (limits.transactionsPerSecond === 0) return true;
+    this.#transactions.setRate(limits.transactionsPerSecond, limits.transactionsBurst);
+    return this.#transactions.take(nowMs);
   }
 
   send(code: number, payload: Uint8Array, priority: 'high' | 'normal' | 'low' = 'normal'): boolean {

@@ -129,9 +129,7 @@ export class RelayPeer {
 }
 
 /** What the ledger's side needs of whoever asks it: a connection here, or one of another process. */
-export type AskingPeer = Pick<RelayPeer, 'id' | 'isOpen' | 'isClient' | 'isRelay' | 'send'> & {
-  readonly transactions: Pick<RelayPeer['transactions'], 'take'>;
-};
+export type AskingPeer = Pick<RelayPeer, 'id' | 'isOpen' | 'isClient' | 'isRelay' | 'send' | 'maySubmit'>;
 
 /** All connections that completed their handshake, findable by id, wallet and kind. */
 export class PeerSet {

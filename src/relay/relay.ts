@@ -9,8 +9,8 @@ import { FileHeaderStorage } from '../ledger/node/index.js';
 import {
   aggregateDifference,
   type LinkClose,
-  numberLinksFor,
   LinkMemory,
+  numberLinksFor,
   type SelfInfo,
   sharedLinkLimits,
   squashDifference,
@@ -44,8 +44,8 @@ import { Connections, emptyTip } from './connections.js';
 import type { RelayContext } from './context.js';
 import { RelayControl } from './control.js';
 import { Dispatcher, type Route } from './dispatch.js';
-import { followerRoutes, tellTransaction } from './follower.js';
 import { Fairness } from './fairness.js';
+import { followerRoutes, tellTransaction } from './follower.js';
 import { LedgerSide } from './ledger-side.js';
 import { DEFAULT_RELAY_LIMITS } from './limits.js';
 import { guessPublicIp } from './local-addresses.js';

@@ -96,8 +96,8 @@ function dialling(
 describe('03 §4.1 refused before the hello: a bye, no time records', () => {
   it('605 when the house is full, until somebody leaves', async () => {
     const r = await relay({ limits: { connectionsMax: 2 } });
-    const [a] = [await from('10.0.0.1', r, 'w1'), await from('10.0.0.2', r, 'w2')];
-    await until('open', () => a.opened === 1);
+    const [a, b] = [await from('10.0.0.1', r, 'w1'), await from('10.0.0.2', r, 'w2')];
+    await until('open', () => a.opened === 1 && b.opened === 1);
     const full = listen(r, '10.0.0.3');
     await until('refused', () => full.ended);
     expect([full.byes, full.times]).toEqual([[Bye.rejected], 0]);

@@ -1,0 +1,12 @@
+import { Code, encodeBye, encodeFrame } from '../wire/index.js';
+import type { Transport } from './transport.js';
+
+/**
+ * Refuses a connection before it becomes a link: bye without time records (03 §4.1), e.g. 700 when not ready
+ * or 605 when full. Needs no hello and no signature.
+ */
+export function refuseTransport(transport: Transport, code: number, text: string): void {
+  transport.start({ data: () => undefined, drain: () => undefined, close: () => undefined });
+  transport.write(encodeFrame(Code.bye, encodeBye({ code, text, data: '' })));
+  transport.end();
+}

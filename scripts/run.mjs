@@ -159,6 +159,7 @@ async function all(...steps) {
 const LEFT_TO_CI = [
   'packages installed into empty projects, the core in every runtime (npm run test:slow)',
   'browser tests in Chromium (npm run test:e2e)',
+  'relays killed, disks full, clocks moved (npm run test:faults)',
   'minutes of fuzzing (npm run test:fuzz)',
 ];
 
@@ -181,6 +182,7 @@ const TASKS = {
   },
   slow: { build: true, run: (args) => vitest(['--config', 'test/slow/vitest.config.ts', ...args]) },
   e2e: { build: true, run: (args) => vitest(['--config', 'test/e2e/vitest.config.ts', ...args]) },
+  faults: { build: true, run: (args) => vitest(['--config', 'test/faults/vitest.config.ts', ...args]) },
   fuzz: {
     build: true,
     run: (args) => vitest(['test/fuzz', ...args], { FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? '60' }),

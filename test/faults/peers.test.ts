@@ -198,18 +198,18 @@ describe('others talk on while', () => {
   });
 
   it('a peer sends more bytes than it may: it is slowed down, and loses nothing', async () => {
-    const relay = await relayWith({ limits: { bytesPerSecond: 1_000_000, bytesBurst: 500_000 } });
+    const relay = await relayWith({ limits: { bytesPerSecond: 200_000, bytesBurst: 100_000 } });
     await besideATalk(relay, async () => {
       const loud = await connected(relay, { wallet: 'w1', localAddress: '127.0.0.2' });
       const target = await connected(relay, { wallet: 'w2', localAddress: '127.0.0.3' });
       const begin = Date.now();
-      for (let i = 0; i < 5_000; i++) {
+      for (let i = 0; i < 2_000; i++) {
         const message = await messageOf('w1', 'w2', i);
         while (!loud.link.send(Code.s2data, message)) await sleep(10);
       }
       const arrived = (): number => target.messages.filter((m) => m.code === Code.s2data).length;
-      await until('all arrived', () => arrived() === 5_000, 15_000);
-      expect(await numbersAt(target, 'w2')).toEqual(all(5_000));
+      await until('all arrived', () => arrived() === 2_000, 30_000);
+      expect(await numbersAt(target, 'w2')).toEqual(all(2_000));
       expect(Date.now() - begin).toBeGreaterThan(1_500);
       expect(
         count(relay.counters, 'ixian_quota_exceeded_total', { kind: 'bytes', scope: 'connection' }),
@@ -288,7 +288,7 @@ const keyOf = (await signerOf('w1')).address;
 describe('a legitimate hello is served while hostile connections', () => {
   const CONNECTIONS = Number(process.env.FAULT_HOSTILE ?? 1_000);
   /** Generous: CI shares its cores with the attackers. The bar itself is in the benchmark. */
-  const servedMs = 5_000;
+  const servedMs = 15_000;
   /** In a process of their own: what is measured is the relay, not its attackers. */
   const script = `
     const [port, kind, n] = process.argv.slice(1);
@@ -307,7 +307,7 @@ describe('a legitimate hello is served while hostile connections', () => {
       s.on('data', () => undefined);
       s.on('close', () => { if (++ended === Number(n)) console.log('ended'); });
     }
-    setTimeout(() => process.exit(), 30000);
+    setTimeout(() => process.exit(), 90000);
   `;
   const giant = Buffer.from(headerOf(Code.hello, 50_000_000)).toString('hex');
 
@@ -317,7 +317,7 @@ describe('a legitimate hello is served while hostile connections', () => {
     ['announce 50 MB', 'giant'],
     ['send random bytes flat out', 'garbage'],
   ])('%s', async (_name, kind) => {
-    const relay = await relayWith({ linkLimits: { helloTimeoutMs: 3_000, tickMs: 100 } });
+    const relay = await relayWith({ linkLimits: { helloTimeoutMs: 6_000, tickMs: 100 } });
     const before = await liveBytes();
     const attackers = spawn(process.execPath, ['-e', script, String(relay.port), kind, String(CONNECTIONS)], {
       env: { ...process.env, GIANT: giant },
@@ -328,7 +328,7 @@ describe('a legitimate hello is served while hostile connections', () => {
     attackers.stdout.on('data', (b: Buffer) => {
       said += b.toString();
     });
-    await until('attacked', () => said.includes('up'), 20_000);
+    await until('attacked', () => said.includes('up'), 40_000);
     const begin = Date.now();
     const client = await connect(relay, { wallet: 'w5', localAddress: '127.0.1.1' });
     await until('served', () => client.opened > 0 || client.closed !== null, servedMs);

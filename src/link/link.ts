@@ -24,6 +24,7 @@ import { answerHello, buildHello, endpointText, randomChallenge, type SignTerms 
 import { type AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
 import { type LinkLimits, linkLimitsOf } from './limits.js';
 import { LinkCounters } from './link-counters.js';
+import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
 import {
   AcceptingResumption,
   DiallingResumption,
@@ -32,7 +33,6 @@ import {
   type ResumeHost,
 } from './link-resumption.js';
 import { makeOffer } from './resumption.js';
-import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
 import { type Lane, laneOf, priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
 import { type Transport, type TransportCloseReason, withoutRest } from './transport.js';

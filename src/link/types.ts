@@ -4,8 +4,8 @@ import type { VerifyEngine, VerifyItem } from '../identity/index.js';
 import type { Network, ProtocolLine } from '../wire/index.js';
 import type { LinkLimits } from './limits.js';
 import type { Link } from './link.js';
-import type { TicketIssuer, TicketStore } from './resumption.js';
 import type { LinkMemory } from './link-memory.js';
+import type { TicketIssuer, TicketStore } from './resumption.js';
 
 /** Who opened the connection: `in` = the peer dialled us, `out` = we dialled. */
 export type Direction = 'in' | 'out';

@@ -20,6 +20,7 @@ const SOURCES = [
   'tsconfig.json',
   'scripts/build-wasm.mjs',
   'scripts/build-workerd.mjs',
+  'scripts/build-cli.mjs',
   'scripts/build-pages.mjs',
   'package.json',
 ];
@@ -128,7 +129,7 @@ function dropStale() {
     const name = relative(at('dist'), file);
     const source = name.replace(/(\.d\.ts|\.js)$/, '.ts');
     // Made anew as a whole.
-    if (['workerd', 'pages'].includes(dirname(name).split(/[\\/]/)[0])) continue;
+    if (['workerd', 'pages', 'bin'].includes(dirname(name).split(/[\\/]/)[0])) continue;
     if (source !== name && !existsSync(at('src', source))) rmSync(file);
   }
 }
@@ -141,12 +142,13 @@ async function build() {
   await mustNode([at('scripts', 'build-wasm.mjs')]);
   await mustNode([tool('typescript', 'tsc'), '-p', 'tsconfig.json']);
   await mustNode([at('scripts', 'build-pages.mjs')]);
+  await mustNode([at('scripts', 'build-cli.mjs')]);
   dropStale();
   await mustNode([at('scripts', 'build-workerd.mjs')]);
   writeFileSync(stamp, wanted);
 }
 
-const starling = (args) => node([at('dist', 'cli', 'main.js'), ...args]);
+const starling = (args) => node([at('dist', 'bin', 'main.js'), ...args]);
 const vitest = (args, env) => node([tool('vitest'), 'run', ...args], env);
 
 /** First non-zero exit code of steps that all run. */

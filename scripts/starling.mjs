@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 // The link in node_modules/.bin must not decide where we are.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const main = join(root, 'dist', 'cli', 'main.js');
+const main = join(root, 'dist', 'bin', 'main.js');
 if (!existsSync(main)) {
   const built = spawnSync(process.execPath, [join(root, 'scripts', 'run.mjs'), 'build'], {
     stdio: ['ignore', 2, 2],

@@ -10,7 +10,7 @@ const RUNS = Number(process.env.FAILOVER_RUNS ?? 1);
 const SECONDS = Number(process.env.FAILOVER_SECONDS ?? 20);
 const SEED = Number(process.env.FAILOVER_SEED ?? Date.now() % 1_000_000);
 const PER_SECOND = 20;
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
+const MAIN = resolve(import.meta.dirname, '../../dist/bin/main.js');
 
 let dir = '';
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Child, Child as Process } from '../../src/cli/devnet/child.js';
 
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
+const MAIN = resolve(import.meta.dirname, '../../dist/bin/main.js');
 const PASSWORD = 'correct horse battery staple';
 
 let dir: string;

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { runtimeProgram, runtimeVersion } from '../support/runtimes.js';
 
 // The build of this Node, run by the other supported ones: their binaries come from the registry.
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
+const MAIN = resolve(import.meta.dirname, '../../dist/bin/main.js');
 const VECTORS = resolve(import.meta.dirname, '../vectors');
 const execute = promisify(execFile);
 

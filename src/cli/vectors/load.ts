@@ -95,9 +95,9 @@ export function loadFolder(folder: string): VectorFile[] {
 /** Where wallets are looked up when the folder itself has none: cases may travel without them. */
 function fallbackFolders(folder: string): string[] {
   const up = dirname(resolve(folder));
-  // dist/cli/vectors and src/cli/vectors are both three levels below the package.
-  const own = resolve(import.meta.dirname, '../../../test/vectors');
-  return [up, own];
+  // The modules lie three levels below the package, the bundled command two.
+  const own = ['../../../test/vectors', '../../test/vectors'].map((p) => resolve(import.meta.dirname, p));
+  return [up, ...own];
 }
 
 /** The context for cases of a folder: other files of it, found by file name or by the family they state. */

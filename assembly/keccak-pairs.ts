@@ -2,9 +2,8 @@
 // messages with it. The steps and the names are those of keccak.ts. Every lane of A[x, y] is a v128.
 
 import { sha3Repeated } from './sha3';
+import { paddedWord, RATE_BYTES } from './sha3-padding';
 
-/** Bytes absorbed per permutation: 200 − 2 × 64. */
-const RATE_BYTES: u32 = 72;
 const DIGEST_BYTES: u32 = 64;
 
 /** ι constants, one per round and state (FIPS 202 §3.2.5). */
@@ -29,8 +28,6 @@ const ROUND_CONSTANT_BYTES: usize = 24 * 16;
 
 /** 25 lanes of two words. */
 const STATES = memory.data(400, 64);
-/** The padded last blocks. */
-const LAST_BLOCKS = memory.data(144, 16);
 const DIGESTS = memory.data(128, 16);
 const DIGEST = memory.data(64, 16);
 
@@ -191,26 +188,33 @@ function absorbBoth(block0: usize, block1: usize): void {
   permuteBoth();
 }
 
-function padLast(at: usize, bytes: u32, block: usize): void {
-  memory.fill(block, 0, RATE_BYTES);
-  memory.copy(block, at, bytes);
-  // Suffix 01 of SHA-3 and pad10*1 (§6.1, §5.1): the same byte when 71 bytes are left.
-  store<u8>(block + bytes, 0x06);
-  store<u8>(block + RATE_BYTES - 1, load<u8>(block + RATE_BYTES - 1) | 0x80);
+/** XORs the padded last block of each message into its state and permutes; `bytes` of it are left, 0 to 71. */
+function absorbLast(at0: usize, bytes0: u32, at1: usize, bytes1: u32): void {
+  for (let i: u32 = 0; i < RATE_BYTES; i += 8) {
+    const words = i64x2.replace_lane(i64x2.splat(paddedWord(at0, bytes0, i)), 1, paddedWord(at1, bytes1, i));
+    const lane = STATES + (<usize>i << 1);
+    v128.store(lane, v128.xor(v128.load(lane), words));
+  }
+  permuteBoth();
 }
 
 /** The digests of two messages with the same number of whole blocks, one behind the other into DIGESTS. */
 function hashBoth(at0: usize, bytes0: u32, at1: usize, bytes1: u32): void {
-  memory.fill(STATES, 0, 400);
+  const zero = i64x2.splat(0);
+  for (let lane = STATES; lane < STATES + 400; lane += 80) {
+    v128.store(lane, zero, 0);
+    v128.store(lane, zero, 16);
+    v128.store(lane, zero, 32);
+    v128.store(lane, zero, 48);
+    v128.store(lane, zero, 64);
+  }
   for (; bytes0 >= RATE_BYTES; bytes0 -= RATE_BYTES) {
     absorbBoth(at0, at1);
     at0 += RATE_BYTES;
     at1 += RATE_BYTES;
     bytes1 -= RATE_BYTES;
   }
-  padLast(at0, bytes0, LAST_BLOCKS);
-  padLast(at1, bytes1, LAST_BLOCKS + RATE_BYTES);
-  absorbBoth(LAST_BLOCKS, LAST_BLOCKS + RATE_BYTES);
+  absorbLast(at0, bytes0, at1, bytes1);
   for (let i: usize = 0; i < DIGEST_BYTES; i += 8) {
     const words = v128.load(STATES + (i << 1));
     v128.store64_lane(DIGESTS + i, words, 0);
@@ -223,8 +227,22 @@ function pair(item0: usize, item1: usize, rounds: u32, keep: u32, out0: usize, o
   for (let i: u32 = 1; i < rounds; i++) {
     hashBoth(DIGESTS, DIGEST_BYTES, DIGESTS + DIGEST_BYTES, DIGEST_BYTES);
   }
-  memory.copy(out0, DIGESTS, keep);
-  memory.copy(out1, DIGESTS + DIGEST_BYTES, keep);
+  keepDigest(out0, DIGESTS, keep);
+  keepDigest(out1, DIGESTS + DIGEST_BYTES, keep);
+}
+
+/** The first `keep` bytes of a digest; whole ones by words. */
+// @ts-ignore: decorator
+@inline
+function keepDigest(out: usize, digest: usize, keep: u32): void {
+  if (keep != DIGEST_BYTES) {
+    memory.copy(out, digest, keep);
+    return;
+  }
+  v128.store(out, v128.load(digest, 0), 0);
+  v128.store(out, v128.load(digest, 16), 16);
+  v128.store(out, v128.load(digest, 32), 32);
+  v128.store(out, v128.load(digest, 48), 48);
 }
 
 function single(item: usize, rounds: u32, keep: u32, out: usize): void {

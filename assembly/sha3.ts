@@ -1,15 +1,12 @@
 // SHA3-512 (FIPS 202 §6.1) and its repeated and truncated forms (docs/protocol/02 §1).
 
 import { keccakF } from './keccak';
+import { paddedWord, RATE_BYTES } from './sha3-padding';
 
-/** Bytes absorbed per permutation: 200 − 2 × 64. */
-const RATE_BYTES: u32 = 72;
 const STATE_BYTES: usize = 200;
 const DIGEST_BYTES: u32 = 64;
 
 const STATE = memory.data(200, 64);
-/** The padded last block. */
-const LAST_BLOCK = memory.data(72, 8);
 /** A whole digest, where the caller asked for less or for another round. */
 const DIGEST = memory.data(64, 8);
 
@@ -24,7 +21,7 @@ function absorb(block: usize): void {
 
 /** Starts a hash. One at a time: the state is the module's. */
 export function sha3Begin(): void {
-  memory.fill(STATE, 0, STATE_BYTES);
+  for (let i: usize = 0; i < STATE_BYTES; i += 8) store<u64>(STATE + i, 0);
 }
 
 /** Absorbs whole blocks only: `bytes` must be a multiple of 72. */
@@ -39,13 +36,11 @@ export function sha3Finish(at: usize, bytes: u32, out: usize): void {
     absorb(at);
     at += RATE_BYTES;
   }
-  memory.fill(LAST_BLOCK, 0, RATE_BYTES);
-  memory.copy(LAST_BLOCK, at, bytes);
-  // Suffix 01 of SHA-3 and pad10*1 (§6.1, §5.1): the same byte when 71 bytes are left.
-  store<u8>(LAST_BLOCK + bytes, 0x06);
-  store<u8>(LAST_BLOCK + RATE_BYTES - 1, load<u8>(LAST_BLOCK + RATE_BYTES - 1) | 0x80);
-  absorb(LAST_BLOCK);
-  memory.copy(out, STATE, DIGEST_BYTES);
+  for (let i: u32 = 0; i < RATE_BYTES; i += 8) {
+    store<u64>(STATE + i, load<u64>(STATE + i) ^ paddedWord(at, bytes, i));
+  }
+  keccakF(STATE);
+  for (let i: usize = 0; i < DIGEST_BYTES; i += 8) store<u64>(out + i, load<u64>(STATE + i));
 }
 
 /** SHA3-512 applied `rounds` times (at least 1), the whole digest to `out`. */

@@ -128,7 +128,10 @@ export function measureSha3Crossover(): Sha3Crossover {
     nativeBytesMin = Number.POSITIVE_INFINITY;
     return { nativeBytesMin, native: null, measured: false };
   }
-  const found = findCrossover(native.hash);
+  let found = findCrossover(native.hash);
+  // One measurement in forty left the guess on a crowded machine, for another length each time: it takes two that agree.
+  if (found !== null && found !== NATIVE_BYTES_MIN_DEFAULT && findCrossover(native.hash) !== found)
+    found = NATIVE_BYTES_MIN_DEFAULT;
   nativeBytesMin = found ?? NATIVE_BYTES_MIN_DEFAULT;
   return { nativeBytesMin, native: native.name, measured: found !== null };
 }

@@ -66,7 +66,19 @@ it(
       standalone: false,
       seeds: [{ host: `127.0.0.1:${listener.port}`, wallet: null }],
       probePeers: false,
-      limits: { requestsPerSecond: 1e6, requestsBurst: 1e6, messagesPerSecond: 1e6, messagesBurst: 1e6 },
+      // The handlers are what is tried here, so no allowance stands before them.
+      limits: {
+        bytesPerSecond: 0,
+        messagesPerSecond: 0,
+        requestsPerSecond: 0,
+        serverRequestsPerSecond: 0,
+        walletBytesPerSecond: 0,
+        walletMessagesPerSecond: 0,
+        walletRequestsPerSecond: 0,
+        prefixBytesPerSecond: 0,
+        prefixMessagesPerSecond: 0,
+        prefixRequestsPerSecond: 0,
+      },
       log: (level, event, data) => {
         if (event === 'handler_error' || level === 'error') errors.push({ event, ...data });
       },

@@ -211,6 +211,7 @@ describe('dashboard in Chromium', () => {
     // The safe answer has the focus: Enter alone does nothing.
     await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
     expect(api.backend.bans.list()).toEqual([]);
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();
@@ -222,6 +223,7 @@ describe('dashboard in Chromium', () => {
     await lift.waitFor();
     await lift.focus();
     await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.getByText('Lifted the ban').waitFor();

@@ -3,8 +3,17 @@ import { shortAddress } from '../../operator/live/index.js';
 import { ApiError, call } from './api.js';
 import { byId } from './dom.js';
 
-/** Asks before something is done; true when the reader said yes. */
+/** The question before: a dialog tells that it closed a turn later, and the next one must not take that for its answer. */
+let before: Promise<unknown> = Promise.resolve();
+
+/** Asks before something is done; true when the reader said yes. One question at a time. */
 export function confirmed(title: string, text: string, yes: string): Promise<boolean> {
+  const answer = before.then(() => ask(title, text, yes));
+  before = answer;
+  return answer;
+}
+
+function ask(title: string, text: string, yes: string): Promise<boolean> {
   const dialog = byId<HTMLDialogElement>('ask');
   byId('ask-title').textContent = title;
   byId('ask-text').textContent = text;

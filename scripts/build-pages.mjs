@@ -14,14 +14,19 @@ const to = join(root, 'dist', 'pages');
 /** Files that go out as they are; style sheets are bundled with what they import. */
 const COPIED = new Set(['.html', '.svg', '.webmanifest']);
 
+/** What every page has: its modules and styles are imported, its pictures copied. */
+const common = join(from, 'common');
+
 for (const entry of await readdir(from, { withFileTypes: true })) {
-  if (!entry.isDirectory()) continue;
+  if (!entry.isDirectory() || entry.name === 'common') continue;
   const folder = join(from, entry.name);
   const out = join(to, entry.name);
   await rm(out, { recursive: true, force: true });
   await mkdir(out, { recursive: true });
   const names = await readdir(folder);
-  for (const name of names) if (COPIED.has(extname(name))) await cp(join(folder, name), join(out, name));
+  for (const source of [common, folder])
+    for (const name of await readdir(source))
+      if (COPIED.has(extname(name))) await cp(join(source, name), join(out, name));
   await build({
     entryPoints: [
       join(folder, 'page.ts'),

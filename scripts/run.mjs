@@ -189,13 +189,16 @@ const TASKS = {
     build: true,
     run: (args) => vitest(['test/fuzz', ...args], { FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? '60' }),
   },
-  lint: { build: false, run: () => node([tool('@biomejs/biome', 'biome'), 'check', '.']) },
+  lint: {
+    build: false,
+    run: () => node([tool('@biomejs/biome', 'biome'), 'check', '--error-on-warnings', '.']),
+  },
   check: {
     build: true,
     run: () =>
       all(
         () => node([tool('typescript', 'tsc'), '-p', 'tsconfig.check.json']),
-        () => node([tool('@biomejs/biome', 'biome'), 'check', '.']),
+        () => node([tool('@biomejs/biome', 'biome'), 'check', '--error-on-warnings', '.']),
         () => node([at('scripts', 'check-rooms.mjs')]),
       ),
   },

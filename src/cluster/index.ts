@@ -5,6 +5,6 @@ export { type BusLimits, DEFAULT_BUS_LIMITS, spareDescriptors } from './limits.j
 export { MemoryHub } from './memory.js';
 export { MeshBus, type MeshOptions } from './mesh.js';
 export { ProcessBus, type ProcessBusOptions } from './process-bus.js';
-export type { Asked, Fields, ParentSample } from './protocol.js';
+export type { Asked, Fields, ParentSample, WorkerStart } from './protocol.js';
 export { type GateSpec, Supervisor, type SupervisorOptions, WorkerFailed } from './supervisor.js';
-export { WORKER_ENV, type WorkerHandlers, WorkerPort, type WorkerStart } from './worker-port.js';
+export { WORKER_ENV, type WorkerHandlers, WorkerPort } from './worker-port.js';

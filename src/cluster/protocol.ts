@@ -3,20 +3,23 @@
 /** A line of progress or of the log, for the operator. */
 export type Fields = Readonly<Record<string, string | number | boolean | null>>;
 
+/** What a worker is told first. */
+export interface WorkerStart {
+  readonly name: string;
+  /** Grows with every worker ever started: the highest bits of its connections' ids. */
+  readonly generation: number;
+  readonly folder: string;
+  /** Members that are there already, to be dialled. */
+  readonly members: readonly string[];
+  /** Who leads; its own name for the first one. */
+  readonly leader: string;
+  /** The program's own. */
+  readonly start: unknown;
+}
+
 export type ToWorker =
-  /** First of all: who it is and what it shall do. `start` is the program's own. */
-  | {
-      readonly type: 'start';
-      readonly name: string;
-      /** Grows with every worker ever started: the highest bits of its connections' ids. */
-      readonly generation: number;
-      readonly folder: string;
-      /** Members that are there already, to be dialled. */
-      readonly members: readonly string[];
-      /** Who leads; its own name for the first one. */
-      readonly leader: string;
-      readonly start: unknown;
-    }
+  /** First of all: who it is and what it shall do. */
+  | ({ readonly type: 'start' } & WorkerStart)
   /** A connection, sent with its handle. */
   | { readonly type: 'socket'; readonly id: number; readonly gate: string }
   /** A listening handle to be sent back. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { connectionCapacity } from './descriptors.js';
-import type { Asked, ParentSample, ToParent, ToWorker } from './protocol.js';
+import type { Asked, ParentSample, ToParent, ToWorker, WorkerStart } from './protocol.js';
 
 /** Environment variable that tells a process that it is a worker. */
 export const WORKER_ENV = 'STARLING_WORKER';
@@ -20,15 +20,6 @@ export interface WorkerHandlers {
   stop(why: string): void;
   reload(): void;
   drain(): void;
-}
-
-export interface WorkerStart {
-  readonly name: string;
-  readonly generation: number;
-  readonly folder: string;
-  readonly members: readonly string[];
-  readonly leader: string;
-  readonly start: unknown;
 }
 
 /** A worker's end of the channel to its parent. */

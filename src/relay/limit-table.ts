@@ -1,4 +1,4 @@
-import { defaultLinkLimits, type LinkLimits } from '../link/index.js';
+import type { LinkLimits } from '../link/index.js';
 import type { Limit, LimitSpec } from './limit-spec.js';
 import { RELAY_LIMITS, type RelayLimits } from './limits.js';
 import { FIXED_LIMITS } from './limits-fixed.js';
@@ -39,6 +39,3 @@ export const LIMIT_SETTINGS: readonly (readonly [key: string, name: keyof Change
   LIMITS.flatMap((l) =>
     l.setting === undefined ? [] : [[l.setting.key, l.name as keyof ChangeableLimits] as const],
   );
-
-/** The values a relay begins with when nothing else is said. */
-export const DEFAULT_LINK_LIMITS: Readonly<Record<LinkLimitName, number>> = linkPart(defaultLinkLimits);

@@ -29,7 +29,7 @@ const probeMs = 1_000;
 
 /*
  * The part of uWebSockets.js that is used. Declared here because its own types miss the four-argument listen,
- * which is the only one that takes both a host and the exclusive flag.
+ * which is the only one that takes both a host and options.
  */
 type ListenSocket = object;
 
@@ -86,7 +86,6 @@ interface UwsApp {
 export interface UwsModule {
   App(): UwsApp;
   SSLApp(options: { cert_file_name: string; key_file_name: string }): UwsApp;
-  readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
   readonly DISABLED: number;
   us_listen_socket_close(socket: ListenSocket): void;
   us_socket_local_port(socket: ListenSocket): number;

@@ -1,5 +1,5 @@
 import type { ChatMessage, ContactView, StarlingClient } from '../../client/index.js';
-import { byId, element, show } from '../dashboard/dom.js';
+import { byId, element, show } from '../common/dom.js';
 import { MessageList } from './messages.js';
 import { problemText, shortAddress } from './words.js';
 

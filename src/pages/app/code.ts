@@ -1,6 +1,6 @@
 import jsqr from 'jsqr';
 import { encode } from 'uqr';
-import { vector } from '../dashboard/dom.js';
+import { vector } from '../common/dom.js';
 
 /** Largest picture looked at, longer side in pixels: photographs are scaled down, codes in them stay readable. */
 const pictureSideMax = 1_600;

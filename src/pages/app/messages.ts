@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../../client/index.js';
-import { element } from '../dashboard/dom.js';
+import { element } from '../common/dom.js';
 import { markText, timeText } from './words.js';
 
 /** Texts shown at once; older ones are in the history and come with the button. */

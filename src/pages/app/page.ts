@@ -3,7 +3,7 @@ import { dialWebRelay, IndexedDbStorage } from '../../client/web/index.js';
 import { createSigner } from '../../identity/index.js';
 import { ixianPath, parseRelayInfo, type RelayInfo, relayInfoPath } from '../../link/index.js';
 import { NETWORKS } from '../../wire/index.js';
-import { byId } from '../dashboard/dom.js';
+import { byId } from '../common/dom.js';
 import { Chat } from './chat.js';
 import { placeOf, profileName, takeProfile } from './profile.js';
 import { setUpProfiles, setUpWallet } from './settings.js';

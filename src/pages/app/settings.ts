@@ -1,5 +1,5 @@
 import type { StarlingClient } from '../../client/index.js';
-import { byId, element } from '../dashboard/dom.js';
+import { byId, element } from '../common/dom.js';
 import { deleteProfile, type ProfilePlace, profileNames } from './profile.js';
 import type { Vault } from './vault.js';
 import { problemText } from './words.js';

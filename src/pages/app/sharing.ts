@@ -1,5 +1,5 @@
 import type { StarlingClient } from '../../client/index.js';
-import { byId } from '../dashboard/dom.js';
+import { byId } from '../common/dom.js';
 import { addressIn, codeInCamera, codeInPicture, codeView } from './code.js';
 import { problemText } from './words.js';
 

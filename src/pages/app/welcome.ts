@@ -1,5 +1,5 @@
 import { addressText, decodeWalletFile, type Wallet, WalletError } from '../../identity/index.js';
-import { byId } from '../dashboard/dom.js';
+import { byId } from '../common/dom.js';
 import { Vault } from './vault.js';
 import { problemText } from './words.js';
 

@@ -1,7 +1,7 @@
 import type { LivePeer } from '../../operator/live/index.js';
 import { shortAddress } from '../../operator/live/index.js';
+import { byId } from '../common/dom.js';
 import { ApiError, call } from './api.js';
-import { byId } from './dom.js';
 
 /** The question before: a dialog tells that it closed a turn later, and the next one must not take that for its answer. */
 let before: Promise<unknown> = Promise.resolve();

@@ -1,7 +1,7 @@
 import uPlot from 'uplot';
 import type { LiveSeries, LiveStore } from '../../operator/live/index.js';
 import { bytes, count, latency, rate } from '../../operator/live/index.js';
-import { element } from './dom.js';
+import { element } from '../common/dom.js';
 
 interface Line {
   readonly label: string;

@@ -1,6 +1,6 @@
 import type { LiveDetail, LiveDrop, LivePeer, LiveStore, LiveTick } from '../../operator/live/index.js';
 import { bytes, count, duration, latency, rate, shortAddress } from '../../operator/live/index.js';
-import { element, table } from './dom.js';
+import { element, table } from '../common/dom.js';
 
 interface Tile {
   readonly name: string;

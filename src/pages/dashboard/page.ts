@@ -1,8 +1,8 @@
 import { LiveStore } from '../../operator/live/index.js';
+import { byId, element, show } from '../common/dom.js';
 import * as actions from './actions.js';
 import { ApiError, call, type Session, session } from './api.js';
 import { Charts } from './charts.js';
-import { byId, element, show } from './dom.js';
 import {
   bansView,
   busiestView,

@@ -1,6 +1,6 @@
 import type { LiveDetail, LiveRelay } from '../../operator/live/index.js';
 import { count, shortAddress } from '../../operator/live/index.js';
-import { element, table, vector } from './dom.js';
+import { element, table, vector } from '../common/dom.js';
 
 const centre = 60;
 const radius = 46;

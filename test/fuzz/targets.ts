@@ -96,6 +96,7 @@ import {
   StreamParser,
   splitRelayAnswer,
 } from '../../src/wire/index.js';
+import { OWN_TARGETS } from './own-formats.js';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
@@ -247,4 +248,5 @@ export const TARGETS: readonly Target[] = [
   { name: 'scan-varints', run: (b) => decodeVarIntsJs(b, true, 64), throws: [] },
   { name: 'scan-keep-alives', run: (b) => scanKeepAlivesJs([b]), throws: [], code: Code.keepAlivePresence },
   { name: 'scan-presences', run: (b) => scanPresencesJs([b], 16), throws: [], code: Code.updatePresence },
+  ...OWN_TARGETS,
 ];

@@ -1,0 +1,98 @@
+// Decoders of formats that are Starling's own: resumption, the bus between processes, the snapshot's records, keys of
+// several primes, and what a person writes for the load generator and the API.
+
+import { BusFrameError, FrameReader } from '../../src/cluster/frames.js';
+import {
+  decodeMultiPrimeKey,
+  isMultiPrimeBlob,
+  publicKeyOfMultiPrime,
+} from '../../src/identity/multi-prime.js';
+import { LoadError } from '../../src/load/errors.js';
+import { parseScenario } from '../../src/load/scenario.js';
+import { parseTarget } from '../../src/load/target.js';
+import { parseAllowList, parseApiUser } from '../../src/operator/api/auth.js';
+import { parseApiBind } from '../../src/operator/api/server.js';
+import { parseBind } from '../../src/operator/ops-server.js';
+import { readImage } from '../../src/presence/slab-image.js';
+import { DecodeError } from '../../src/wire/index.js';
+import {
+  asksForTicket,
+  decodeChallenge,
+  decodeOffer,
+  decodeProof,
+  decodeRenew,
+  decodeRenewed,
+  decodeResume,
+  decodeTicketClaims,
+  splitMac,
+} from '../../src/wire/resumption.js';
+import type { Target } from './targets.js';
+
+/** Longest message that the fuzzed bus takes, so that its limit is met by the inputs. */
+const busBytesMax = 4_096;
+
+const bytes = (name: string, run: Target['run'], throws: Target['throws'] = [DecodeError]): Target => ({
+  name,
+  run,
+  throws,
+});
+
+const text = (name: string, run: (s: string) => unknown, throws: Target['throws']): Target => ({
+  name,
+  run: (b) => run(new TextDecoder('latin1').decode(b)),
+  throws,
+  text: true,
+});
+
+/** What the bus reads from these pieces; the error's text ends the list. */
+function busEvents(...pieces: Uint8Array[]): string[] {
+  const out: string[] = [];
+  const reader = new FrameReader(busBytesMax);
+  const sink = {
+    hello: (version: number, name: string) => out.push(`hello ${version} ${name}`),
+    message: (topic: string, payload: Uint8Array) => out.push(`message ${topic} ${payload.join()}`),
+    request: (id: number, topic: string, payload: Uint8Array) =>
+      out.push(`request ${id} ${topic} ${payload.join()}`),
+    answer: (id: number, payload: Uint8Array) => out.push(`answer ${id} ${payload.join()}`),
+    refusal: (id: number, reason: string) => out.push(`refusal ${id} ${reason}`),
+    handled: (count: number) => out.push(`handled ${count}`),
+  };
+  try {
+    for (const piece of pieces) reader.push(piece, sink);
+  } catch (e) {
+    if (!(e instanceof BusFrameError)) throw e;
+    out.push('no frame');
+  }
+  return out;
+}
+
+/** Feeds the bus whole and cut where the first byte says: splits must not matter. */
+function busFrames(b: Uint8Array): unknown {
+  const cut = (b[0] ?? 0) % (b.length + 1);
+  const whole = busEvents(b);
+  const split = busEvents(b.subarray(0, cut), b.subarray(cut));
+  if (whole.join() !== split.join()) throw new Error('a split changes what the bus says');
+  if (whole.length > 0 && whole.at(-1) === 'no frame') throw new BusFrameError('damaged');
+  return whole;
+}
+
+export const OWN_TARGETS: readonly Target[] = [
+  bytes('resumption-ask', asksForTicket, []),
+  bytes('resumption-offer', decodeOffer),
+  bytes('resumption-resume', decodeResume),
+  bytes('resumption-challenge', (b) => decodeChallenge(splitMac(b).body)),
+  bytes('resumption-proof', decodeProof),
+  bytes('resumption-renew', decodeRenew),
+  bytes('resumption-renewed', (b) => decodeRenewed(splitMac(b).body)),
+  bytes('resumption-ticket', decodeTicketClaims),
+  bytes('bus-frames', busFrames, [BusFrameError]),
+  bytes('snapshot-image', (b) => readImage(b, 0), [DecodeError, RangeError]),
+  bytes('multi-prime-key', (b) =>
+    isMultiPrimeBlob(b) ? [decodeMultiPrimeKey(b), publicKeyOfMultiPrime(b)] : decodeMultiPrimeKey(b),
+  ),
+  text('load-scenario', (s) => parseScenario(JSON.parse(s)), [LoadError, SyntaxError]),
+  text('load-target', (s) => parseTarget(s, { iOwnThisTarget: true }), [LoadError]),
+  text('api-user', parseApiUser, [RangeError]),
+  text('api-allow-list', (s) => parseAllowList(s.split(',')), [RangeError]),
+  text('api-bind', (s) => [parseBind(s), parseApiBind(`http://${s}/`)], [RangeError]),
+];

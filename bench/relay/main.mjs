@@ -22,6 +22,7 @@ const NAMES = [
   'hostile',
   'idle',
   'memory',
+  'dashboard',
 ];
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

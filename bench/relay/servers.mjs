@@ -103,8 +103,10 @@ function knownTo(main) {
 export async function startRelay({ nodeArgs = [], settings = [], main = 'dist/cli/main.js', env = {} } = {}) {
   const folder = relayFolder();
   const known = knownTo(main);
-  const given = settings.filter((s) => known.has(s.split('=')[0]));
-  const p = pinned(serverCore, process.execPath, [...nodeArgs, main, ...relayArgs(folder), ...given], {
+  const name = (flag) => flag.split('=')[0];
+  const given = settings.filter((s) => known.has(name(s)));
+  const own = relayArgs(folder).filter((f) => !given.some((g) => name(g) === name(f)));
+  const p = pinned(serverCore, process.execPath, [...nodeArgs, main, ...own, ...given], {
     env: { ...process.env, ...env },
   });
   const started = await p.line();

@@ -19,6 +19,8 @@ export interface LinkLimits {
   readonly slowReceiverMs: number;
   /** Bytes of any kind before an inbound handshake is complete: an honest hello, time records and pings are 8 kB. */
   readonly preHelloBytesMax: number;
+  /** Bytes before an inbound handshake that begin nothing a peer says: pings and the probe byte are not counted. */
+  readonly preHelloGarbageBytesMax: number;
   /** Largest frame before the handshake is complete: a hello is 6 kB at most (03 §2.3). */
   readonly helloPayloadBytesMax: number;
   /** Largest frame by code and type of the peer afterwards. */
@@ -47,6 +49,7 @@ export const defaultLinkLimits: LinkLimits = {
   writeStallMs: 15_000,
   slowReceiverMs: 30_000,
   preHelloBytesMax: 64 * 1024,
+  preHelloGarbageBytesMax: 16,
   helloPayloadBytesMax: preHelloPayloadBytesMax,
   payloadBytesMax: payloadBytesMaxOf,
   sendQueueFramesMax: 10_000,

@@ -13,6 +13,7 @@ import {
   frameAround,
   type InventoryItem,
   PING_BYTE,
+  PROBE_BYTE,
   ResumeCode,
   StreamParser,
   type StreamSink,
@@ -105,6 +106,8 @@ export class Link {
   #transportBytes = 0;
   #receivingBytes = 0;
   #paused = false;
+  /** Bytes before the hello that begin nothing. */
+  #garbageBytes = 0;
   /** Runs while nothing is read because the peer sent more than it may. */
   #throttle: Timer | null = null;
   #inventoryTimer: Timer | null = null;
@@ -136,7 +139,8 @@ export class Link {
       time: (ms) => {
         this.#times.push({ at: this.#o.clock.nowMs(), sent: Number(ms) });
       },
-      byte: () => undefined, // ping, probe byte or garbage: it has refreshed the timer already (03 §2)
+      // Ping, probe byte or garbage: it has refreshed the timer already (03 §2).
+      byte: (b) => this.#byte(b),
     };
     const now = options.clock.nowMs();
     this.#startedMs = now;
@@ -439,6 +443,12 @@ export class Link {
     this.#receivingBytes = held;
     const { receivingBytes, receivingBytesMax } = this.#memory;
     if (more && held > alwaysHeldBytes && receivingBytes > receivingBytesMax) this.#abort('receive-memory');
+  }
+
+  /** Whoever says nothing of the protocol before its hello is cut with the rest of its chunk unread. */
+  #byte(b: number): void {
+    if (this.#state === 'open' || this.direction === 'out' || b === PING_BYTE || b === PROBE_BYTE) return;
+    if (++this.#garbageBytes > this.#limits.preHelloGarbageBytesMax) this.#abort('pre-hello-garbage');
   }
 
   #frame(code: number, payload: Uint8Array, crcValid: boolean): void {

@@ -125,6 +125,8 @@ export type LinkCloseWhy =
   | 'frame-too-large'
   /** Too much was said before the hello. */
   | 'pre-hello-bytes'
+  /** What was said before the hello began nothing that a peer says. */
+  | 'pre-hello-garbage'
   /** All links together hold too much of unfinished frames, and this one asked for more. */
   | 'receive-memory'
   | 'remote-end'

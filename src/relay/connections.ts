@@ -1,5 +1,5 @@
 import type { VerifyEngine } from '../identity/index.js';
-import type { LinkClose } from '../link/index.js';
+import type { LinkClose, LinkCloseWhy } from '../link/index.js';
 import {
   type BlockTip,
   type HandshakePolicy,
@@ -48,6 +48,13 @@ export interface ConnectionsOptions {
   readonly allowList: AllowList;
 }
 
+/** Ends of a connection before its hello that no peer brings about by mistake. */
+const OFFENCES: ReadonlySet<LinkCloseWhy> = new Set<LinkCloseWhy>([
+  'pre-hello-garbage',
+  'pre-hello-bytes',
+  'frame-too-large',
+]);
+
 /**
  * Makes links of transports: counts what is half open, refuses what is too much, judges hellos with the node's
  * policy, and hands complete ones to the node as peers.
@@ -86,10 +93,25 @@ export class Connections {
       .add();
   }
 
+  /**
+   * Whether a connection from there is not worth being looked at: asked before a transport is made of it, and counted
+   * when it is so.
+   */
+  shuns(source: string): boolean {
+    if (!this.ctx.fairness.shuns(source)) return false;
+    this.#refuse('source_offences');
+    return true;
+  }
+
   /** A transport was accepted. */
   accept(transport: Transport): void {
     const { limits } = this.ctx;
     const source = transport.remoteAddress;
+    // Of TCP connections asked before; those of WebSocket come here first.
+    if (transport.kind !== 'tcp' && this.shuns(source)) {
+      transport.destroy();
+      return;
+    }
     if (this.options.blacklist.source(source)) {
       this.#refuse('blacklisted');
       refuseTransport(transport, Bye.rejected, 'Blacklisted');
@@ -142,8 +164,9 @@ export class Connections {
       this.#inboundPolicy(),
       {
         open: greeted,
-        close: () => {
+        close: (_link, close) => {
           greeted();
+          if (!close.opened && OFFENCES.has(close.why)) this.ctx.fairness.offended(source);
           this.#inbound--;
           this.ctx.fairness.left(place);
         },

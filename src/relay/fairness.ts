@@ -3,6 +3,7 @@ import type { Counter, Counters } from '../counters/index.js';
 import { Allowance, type ScopeRates, type Spend, scopeRates } from './allowance.js';
 import { type ConnectRate, type Group, Groups } from './groups.js';
 import type { RelayLimits } from './limits.js';
+import { Offenders } from './offenders.js';
 import { sourcePrefix } from './source-prefix.js';
 
 /** Whose allowance was used up. */
@@ -39,6 +40,7 @@ export class Fairness {
   readonly #wallets: Groups;
   readonly #prefixes: Groups;
   readonly #connectRate: ConnectRate;
+  readonly #offenders: Offenders;
   /** Connections by source address. */
   readonly #addresses = new Map<string, number>();
   readonly #exceeded: Readonly<Record<QuotaScope, Readonly<Record<Spend, Counter>>>>;
@@ -55,6 +57,7 @@ export class Fairness {
       burst: limits.prefixConnectsBurst,
     };
     this.#prefixes = new Groups(this.rates.prefix, this.#connectRate);
+    this.#offenders = new Offenders(limits);
     const help = 'What was refused or slowed down because an allowance was used up';
     const of = (scope: QuotaScope): Readonly<Record<Spend, Counter>> =>
       Object.fromEntries(
@@ -77,6 +80,18 @@ export class Fairness {
   /** Wallets and prefixes remembered. */
   get size(): { readonly wallets: number; readonly prefixes: number } {
     return { wallets: this.#wallets.size, prefixes: this.#prefixes.size };
+  }
+
+  // --- offences -------------------------------------------------------------------------------------------
+
+  /** A connection from there said what no peer says before its hello. */
+  offended(address: string): void {
+    this.#offenders.add(address, this.clock.nowMs());
+  }
+
+  /** Whether nothing is taken from there now because of what came before. */
+  shuns(address: string): boolean {
+    return this.#offenders.shuns(address, this.clock.nowMs());
   }
 
   // --- places ---------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ import {
   sectorPrefixesMax,
   transactionBytesMax,
 } from './limits.js';
+import { offendersMax } from './offenders.js';
 import { pendingTransactionsMax, pendingTransactionsPerClientMax } from './pending-transactions.js';
 import { keepAlivesPerChunkMax, pendingPerPeerMax } from './presence-handlers.js';
 
@@ -99,6 +100,14 @@ export const FIXED_LIMITS: Readonly<Record<string, Readonly<Record<string, Limit
       unit: 'bytes',
       bounds: 'frame that is taken, and part of a frame that is kept, however full the memory of all is',
       why: 'who is not the cause must not pay for it',
+      sees: 'nothing',
+      counter: null,
+    },
+    offendersMax: {
+      value: offendersMax,
+      unit: 'addresses',
+      bounds: 'source addresses remembered for connections that no peer would make',
+      why: 'each costs some 200 bytes; the one that offended first is forgotten',
       sees: 'nothing',
       counter: null,
     },

@@ -25,6 +25,17 @@ export const LINK_LIMITS = {
     setting: { key: 'maxPreHelloBytes', min: 16_384, max: 10_000_000 },
     reloadable: true,
   },
+  preHelloGarbageBytesMax: {
+    value: d.preHelloGarbageBytesMax,
+    unit: 'bytes',
+    bounds:
+      'bytes before the hello that begin no frame and no time record and are no ping; the rest of them is not looked at',
+    why: 'no peer sends any (03 §2); what does is a scanner or a flood',
+    sees: 'the end of the connection, without a word; see `sourceOffencesPerSecond`',
+    counter: closed('pre_hello_garbage'),
+    setting: { key: 'maxPreHelloGarbageBytes', min: 0, max: 10_000_000 },
+    reloadable: true,
+  },
   silenceMs: {
     value: d.silenceMs,
     unit: 'ms',

@@ -106,6 +106,13 @@ const [prefixConnectsPerSecond, prefixConnectsBurst] = rate('prefixConnects', 2_
   sees: 'the end of the connection, without a word',
   counter: rateLimited,
 });
+const [sourceOffencesPerSecond, sourceOffencesBurst] = rate('sourceOffences', 1, 20, 'connections', {
+  bounds:
+    'connections of one source address (of 64 bits of IPv6) that are ended because no peer says such a thing before its hello: bytes that begin nothing, more of them than a hello has, or a frame beyond its cap; beyond it nothing from there is taken',
+  why: 'ending a connection without reading it costs a tenth of reading it; who shares an address with a flood comes in again within seconds after its end',
+  sees: 'the end of the connection, without a word',
+  counter: rateLimited,
+});
 const [transactionsPerSecond, transactionsBurst] = rate('transactions', 1, 5, 'transactions', {
   bounds: 'transactions one connection may submit',
   why: '10 §9.1: a payment is a rare event',
@@ -205,6 +212,8 @@ export const RELAY_LIMITS = {
   },
   prefixConnectsPerSecond,
   prefixConnectsBurst,
+  sourceOffencesPerSecond,
+  sourceOffencesBurst,
   bytesPerSecond,
   bytesBurst,
   messagesPerSecond,

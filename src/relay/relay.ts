@@ -11,13 +11,14 @@ import {
   type LinkClose,
   LinkMemory,
   numberLinksFor,
+  plainAddress,
   type SelfInfo,
   sharedLinkLimits,
   squashDifference,
   type Transport,
   type TransportListener,
 } from '../link/index.js';
-import { adoptTcp, dialTcp, type HttpServer, listenTcp } from '../link/node/index.js';
+import { adoptTcp, dialTcp, type HttpServer, listenTcp, resetTcp } from '../link/node/index.js';
 import {
   type KeepAlive,
   KeepAliveGenerator,
@@ -215,6 +216,7 @@ export class Relay {
         if (connections === null) waiting.push(t);
         else connections.accept(t);
       },
+      shuns: (address) => relay !== null && relay.#connections?.shuns(address) === true,
     });
     try {
       relay = new Relay(options, options.publicPort ?? listener.port, engine);
@@ -236,7 +238,9 @@ export class Relay {
 
   /** Takes a TCP connection that another process accepted. */
   adopt(socket: Socket): void {
-    if (socket.remoteAddress === undefined) socket.destroy();
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) socket.destroy();
+    else if (this.#connections!.shuns(plainAddress(remoteAddress))) resetTcp(socket);
     else this.#connections!.accept(adoptTcp(socket, this.#ctx.clock));
   }
 

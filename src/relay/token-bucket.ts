@@ -32,6 +32,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** Whether `n` tokens are there; takes none. */
+  has(nowMs: number, n = 1): boolean {
+    this.take(nowMs, 0);
+    return this.#tokens >= n;
+  }
+
   /** Whether everything is there again. */
   isFull(nowMs: number): boolean {
     this.take(nowMs, 0);

@@ -19,6 +19,8 @@ import {
   encodeFrame,
   encodeGetPresence2,
   encodeGetSectorNodes,
+  PING_BYTE,
+  PROBE_BYTE,
 } from '../../src/wire/index.js';
 import { signerOf, type Watched } from '../link/support.js';
 import { relayStage, START, walletOf } from '../relay/fakes.js';
@@ -58,6 +60,7 @@ const sharedBytes = [FAIR, 'bytes of a wallet and of a prefix slow down'] as con
 const byCost = [FAIR, 'requests by cost'] as const;
 const sharedRequests = [HERE, 'requests of a wallet and of a prefix'] as const;
 const connects = [FAIR, 'a prefix brings so many new ones a second'] as const;
+const offences = [HERE, 'an address whose connections say what no peer says is not looked at'] as const;
 const owed = [FAULTS, 'a peer sends more bytes than it may'] as const;
 const rateLimited = ['test/relay/relay.test.ts', 'beyond the rate limit are told to the sender'] as const;
 const prefixes = [FAIR, 'of any length'] as const;
@@ -83,6 +86,9 @@ const COVERED: Readonly<Record<string, readonly [file: string, title: string]>> 
   prefixBitsIpv6: prefixes,
   prefixConnectsPerSecond: connects,
   prefixConnectsBurst: connects,
+  sourceOffencesPerSecond: offences,
+  sourceOffencesBurst: offences,
+  offendersMax: ['test/relay/offenders.test.ts', 'are remembered up to a number'],
   bytesPerSecond: owed,
   bytesBurst: owed,
   messagesPerSecond: rateLimited,
@@ -116,6 +122,7 @@ const COVERED: Readonly<Record<string, readonly [file: string, title: string]>> 
   ledgerRequestsPerClientMax: [PROXY, '64 open questions a client'],
   helloTimeoutMs: [HOSTILE, 'frames cut at every length are waited for, then forgotten'],
   preHelloBytesMax: [HERE, 'more bytes than a hello has'],
+  preHelloGarbageBytesMax: [HERE, 'bytes that begin nothing end a connection'],
   silenceMs: ['test/link/liveness.test.ts', 'a silent peer is left after 10 s'],
   writeStallMs: [FAULTS, 'one reader is stalled'],
   slowReceiverMs: [FAULTS, 'one reader is too slow'],
@@ -162,12 +169,60 @@ describe('beyond its limit', () => {
   it('more bytes than a hello has end a connection before its hello', async () => {
     const relay = await relayWith({ linkLimits: { preHelloBytesMax: 20_000 } });
     const s = await rawSocket(relay.port);
-    s.write(new Uint8Array(30_000).fill(7));
+    s.write(new Uint8Array(30_000).fill(PING_BYTE));
     await endOf(s);
     await until('counted', () => closed(relay, 'pre_hello_bytes') === 1);
     const honest = await connected(relay, { wallet: 'w1' });
     expect(honest.closed).toBeNull();
     honest.link.destroy();
+  });
+
+  it('bytes that begin nothing end a connection before its hello, pings and the probe byte do not', async () => {
+    const relay = await relayWith();
+    const [odd, idle] = [await rawSocket(relay.port), await rawSocket(relay.port)];
+    idle.write(Uint8Array.of(PROBE_BYTE, ...new Array<number>(100).fill(PING_BYTE)));
+    odd.write(new Uint8Array(16).fill(7));
+    await until('both are read', () => count(relay, 'ixian_connections_opened_total') === 2);
+    await new Promise((r) => setTimeout(r, 50));
+    expect([odd.destroyed || odd.readableEnded, idle.destroyed || idle.readableEnded]).toEqual([
+      false,
+      false,
+    ]);
+    odd.write(Uint8Array.of(7));
+    await endOf(odd);
+    await until('counted', () => closed(relay, 'pre_hello_garbage') === 1);
+    expect(idle.readableEnded).toBe(false);
+    idle.destroy();
+  });
+
+  it('an address whose connections say what no peer says is not looked at, others are', async () => {
+    const relay = await relayWith({ limits: { sourceOffencesBurst: 3 } });
+    const refused = (): number =>
+      count(relay, 'ixian_connections_refused_total', { reason: 'source_offences' });
+    for (let i = 0; i < 3; i++) {
+      const s = await rawSocket(relay.port, '127.0.0.9');
+      s.write(new Uint8Array(100).fill(7));
+      await endOf(s);
+    }
+    await until('three offences', () => closed(relay, 'pre_hello_garbage') === 3);
+    // Reset, which this side may learn before or after it was connected.
+    await rawSocket(relay.port, '127.0.0.9').then(endOf, () => undefined);
+    await until('refused', () => refused() === 1);
+    const honest = await connected(relay, { wallet: 'w1', localAddress: '127.0.0.8' });
+    expect(honest.closed).toBeNull();
+    honest.link.destroy();
+    // A second later its bucket holds a token again.
+    await until(
+      'taken again',
+      () => {
+        void rawSocket(relay.port, '127.0.0.9').then(
+          (s) => s.destroy(),
+          () => undefined,
+        );
+        return count(relay, 'ixian_connections_opened_total') > 4;
+      },
+      3_000,
+    );
   });
 
   it('unfinished frames of all connections: who asks for more is ended, who holds little is not', async () => {

@@ -11,5 +11,6 @@ export {
   dialTcp,
   type ListenTcpOptions,
   listenTcp,
+  resetTcp,
 } from './tcp.js';
 export { dialNodeWs } from './ws-client.js';

@@ -239,12 +239,20 @@ class TcpTransport implements Transport {
   }
 }
 
+/** Without a farewell and without leaving a port in TIME_WAIT: a flood is not worth either. */
+export function resetTcp(socket: Socket): void {
+  socket.on('error', () => undefined);
+  socket.resetAndDestroy();
+}
+
 export interface ListenTcpOptions {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
   /** Every accepted connection, not started yet. */
   onConnection(transport: Transport): void;
+  /** True: a connection from that address is reset before anything is made of it. */
+  shuns?(address: string): boolean;
   readonly clock?: Clock;
 }
 
@@ -257,7 +265,9 @@ export function listenTcp(options: ListenTcpOptions): Promise<TransportListener>
   const clock = options.clock ?? systemClock;
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     // A peer that is already gone again has no address any more and is nobody's connection.
-    if (socket.remoteAddress === undefined) socket.destroy();
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) socket.destroy();
+    else if (options.shuns?.(plainAddress(remoteAddress)) === true) resetTcp(socket);
     else options.onConnection(new TcpTransport(socket, clock));
   });
   return new Promise((resolve, reject) => {

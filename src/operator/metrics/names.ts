@@ -195,6 +195,7 @@ export const RENAMED: Readonly<Record<string, Rename>> = {
         source_share: 'rate_limited',
         prefix_share: 'rate_limited',
         prefix_connects: 'rate_limited',
+        source_offences: 'rate_limited',
         not_allowed: 'banned',
       },
     },

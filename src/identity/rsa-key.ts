@@ -229,19 +229,23 @@ export type RsaPrivateJwk = RsaPublicJwk & {
 
 /** Public key as a JSON Web Key, the form every engine can import. */
 export function publicKeyToJwk(key: Pick<RsaPublicKey, 'n' | 'e'>): RsaPublicJwk {
-  return { kty: 'RSA', n: base64UrlEncode(key.n), e: base64UrlEncode(key.e) };
+  return { kty: 'RSA', n: base64UrlEncode(stripZeros(key.n)), e: base64UrlEncode(stripZeros(key.e)) };
 }
 
-/** Private key as a JSON Web Key. Secret: keep it short-lived. */
+/**
+ * Private key as a JSON Web Key. Secret: keep it short-lived. Serialized keys pad their numbers; here they stand in the
+ * fewest bytes, as RFC 7518 §2 (Base64urlUInt) wants it: Chromium refuses a key with a leading zero, Node takes it.
+ */
 export function privateKeyToJwk(key: RsaPrivateKey): RsaPrivateJwk {
+  const text = (b: Uint8Array): string => base64UrlEncode(stripZeros(b));
   return {
     ...publicKeyToJwk(key),
-    d: base64UrlEncode(key.d),
-    p: base64UrlEncode(key.p),
-    q: base64UrlEncode(key.q),
-    dp: base64UrlEncode(key.dp),
-    dq: base64UrlEncode(key.dq),
-    qi: base64UrlEncode(key.qInv),
+    d: text(key.d),
+    p: text(key.p),
+    q: text(key.q),
+    dp: text(key.dp),
+    dq: text(key.dq),
+    qi: text(key.qInv),
   };
 }
 

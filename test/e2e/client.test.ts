@@ -7,6 +7,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cases } from '../client/suite.js';
 import { startWorld, type World } from '../client/world.js';
+import { keyWithPaddedExponent } from '../identity/padded-key.js';
 import { CHROMIUM, FLAGS } from './browser.js';
 
 /** Keys of the public test wallets, by name. */
@@ -104,6 +105,11 @@ describe('client in Chromium over ws', () => {
       );
       expect(failure).toBeNull();
     });
+
+  it('takes a key whose private exponent is shorter than its modulus', async () => {
+    const key = Buffer.from(keyWithPaddedExponent()).toString('hex');
+    expect(await page.evaluate(`globalThis.suite.sign('${key}')`)).toBe(256);
+  });
 
   it('asked no other host for anything and threw nothing unseen', () => {
     expect({ foreign, consoleErrors }).toEqual({ foreign: [], consoleErrors: [] });

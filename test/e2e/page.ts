@@ -37,6 +37,11 @@ const suite = {
       await control('/world/stop');
     }
   },
+  /** Length of a signature made with that key: the browser has taken it. */
+  sign: async (key: string): Promise<number> => {
+    const signer = await createSigner(fromHex(key));
+    return (await signer.sign(Uint8Array.of(1, 2, 3))).length;
+  },
 };
 
 Object.assign(globalThis, { suite });

@@ -27,6 +27,7 @@ import {
 import { restrictRuntime } from '../../src/identity/runtime.js';
 import { concatBytes, DecodeError, toHex } from '../../src/wire/index.js';
 import { fixture, hex, walletKey } from './fixtures.js';
+import { keyWithPaddedExponent } from './padded-key.js';
 
 afterEach(() => restrictRuntime());
 
@@ -110,6 +111,16 @@ describe('serialized keys', () => {
     expect(privateKeyFromJwk(privateKeyToJwk(decodePrivateKey(blob)), 2)).toEqual(blob);
     const { dq: _dropped, ...rest } = privateKeyToJwk(decodePrivateKey(blob));
     expect(() => privateKeyFromJwk(rest, 1)).toThrow(/jwk\.dq/);
+  });
+
+  it('stand in JSON Web Keys without leading zeros, which browsers refuse', () => {
+    const blob = keyWithPaddedExponent();
+    const key = decodePrivateKey(blob);
+    expect(key.d[0]).toBe(0);
+    const { kty: _, ...numbers } = privateKeyToJwk(key);
+    for (const [name, text] of Object.entries(numbers))
+      expect([name, Buffer.from(text, 'base64url')[0]]).not.toEqual([name, 0]);
+    expect(privateKeyFromJwk({ kty: 'RSA', ...numbers }, 2)).toEqual(blob);
   });
 });
 

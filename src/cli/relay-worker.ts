@@ -8,12 +8,11 @@ import {
   type Drain,
   type EventLog,
   levelsFrom,
+  moveClients,
   type RelayNode,
   type Reloader,
-  spreadByes,
 } from '../operator/index.js';
 import type { Relay } from '../relay/index.js';
-import { Bye } from '../wire/index.js';
 import type { Life } from './relay-serve.js';
 
 /** What a parent tells its workers at the start, besides what the cluster's room needs. */
@@ -26,8 +25,6 @@ export interface WorkerInit {
 
 /** Why a process ends whose clients have been moved on already. */
 export const RETIRED = 'retired';
-/** After its clients were told, a retiring process waits so long for the last of them to go. */
-const lastClientsMs = 15_000;
 
 /** This process as one of several of a relay. */
 export class Worker {
@@ -115,26 +112,13 @@ export class Worker {
       },
       leader: (name) => void relay.setLeader(name),
       yieldLead: () => relay.setLeader(null),
-      retire: () => void this.#retire(relay, reloader).then(() => life.end(RETIRED)),
+      retire: () =>
+        void moveClients(relay, reloader.config.whole('drainSeconds')).then(() => life.end(RETIRED)),
       stop: (why) => life.end(why),
       reload: () => life.onReload(),
       drain: () => life.onDrain(),
     });
     this.port.ready(relay.control.limits().connectionsMax, this.bus.members);
-  }
-
-  async #retire(relay: Relay, reloader: Reloader): Promise<void> {
-    const code = Bye.bye;
-    const text = 'Please connect again';
-    const seconds = reloader.config.whole('drainSeconds');
-    await spreadByes(relay, { seconds, code, text, moving: true }).done;
-    const until = Date.now() + lastClientsMs;
-    const { control } = relay;
-    while ((control.totals().inbound > 0 || control.parked > 0) && Date.now() < until) {
-      // Those whose hello was under way when the others were told.
-      for (const id of control.clientIds()) control.moveOn(id);
-      await new Promise((r) => setTimeout(r, 20));
-    }
   }
 
   async close(): Promise<void> {

@@ -17,6 +17,8 @@ export interface LinkLimits {
    * or it would have been cut as stalled, but slower than others write to it.
    */
   readonly slowReceiverMs: number;
+  /** A peer that was told to leave closes by then, or is cut: what it still sends has arrived long before. */
+  readonly leaveMs: number;
   /** Bytes of any kind before an inbound handshake is complete: an honest hello, time records and pings are 8 kB. */
   readonly preHelloBytesMax: number;
   /** Bytes before an inbound handshake that begin nothing a peer says: pings and the probe byte are not counted. */
@@ -48,6 +50,7 @@ export const defaultLinkLimits: LinkLimits = {
   tickMs: 500,
   writeStallMs: 15_000,
   slowReceiverMs: 30_000,
+  leaveMs: 10_000,
   preHelloBytesMax: 64 * 1024,
   preHelloGarbageBytesMax: 16,
   helloPayloadBytesMax: preHelloPayloadBytesMax,

@@ -99,7 +99,7 @@ export class Link {
   #blocked = false;
   #refusedSends = false;
   /** Set from {@link Link.leave} on. */
-  #leaving: { readonly code: number; readonly text: string; said: boolean } | null = null;
+  #leaving: { readonly code: number; readonly text: string; said: boolean; saidMs: number } | null = null;
   /** When a send was first refused since the queues were last below half. */
   #slowSinceMs = 0;
   /** Own parts of what {@link LinkMemory} adds up: in a full transport, and of an unfinished frame. */
@@ -260,7 +260,8 @@ export class Link {
   /** Says why and ends (03 §5.2). What waits in the queues is dropped. */
   bye(code: number, text = '', data = ''): void {
     if (this.#state === 'closed') return;
-    this.#write(encodeFrame(Code.bye, encodeBye({ code, text, data })));
+    // Once is enough.
+    if (this.#leaving?.said !== true) this.#write(encodeFrame(Code.bye, encodeBye({ code, text, data })));
     // First ours: some transports report their end inside this call.
     this.#finish('bye-sent', code, data, text);
     this.transport.end();
@@ -268,11 +269,12 @@ export class Link {
 
   /**
    * Moves the peer on to another connection: says bye as soon as everything queued has left, and takes what it still
-   * sends until it ends the connection, so that nothing of either side is lost.
+   * sends until it ends the connection, so that nothing of either side is lost. It is the peer that ends, because not
+   * every transport hears anything more after an end of ours; one that does not is ended after a while.
    */
   leave(code: number, text = ''): void {
     if (this.#state !== 'open' || this.#leaving !== null) return;
-    this.#leaving = { code, text, said: false };
+    this.#leaving = { code, text, said: false, saidMs: 0 };
     this.#leaveIfFlushed();
   }
 
@@ -281,7 +283,7 @@ export class Link {
     if (l === null || l.said || this.#blocked || this.#queue.frames > 0) return;
     this.#write(encodeFrame(Code.bye, encodeBye({ code: l.code, text: l.text, data: '' })));
     l.said = true;
-    this.transport.end();
+    l.saidMs = this.#o.clock.nowMs();
   }
 
   /** Ends at once, without a word. */
@@ -648,6 +650,11 @@ export class Link {
       this.#abort('hello-timeout');
       return;
     }
+    const l = this.#leaving;
+    if (l?.said === true && now - l.saidMs > this.#limits.leaveMs) {
+      this.transport.end();
+      return;
+    }
     this.#resumption?.tick(now, this.isOpen);
     if (!this.#paused && this.#throttle === null && now - this.#receivedMs > this.#limits.silenceMs) {
       this.#abort('silence');
@@ -676,6 +683,7 @@ export class Link {
     this.#sentMs += ms;
     this.#progressMs += ms;
     this.#slowSinceMs += ms;
+    if (this.#leaving !== null) this.#leaving.saidMs += ms;
   }
 
   /** Told, so that the peer knows that messages were lost and why, and then dropped. */

@@ -6,6 +6,15 @@ import { Bye } from '../wire/index.js';
 const stepMs = 50;
 /** At least so many a second: a handful of clients needs no spreading. */
 const byesPerSecondMin = 200;
+/**
+ * Clients on their way from one process to another at a time: as many handshakes as the others finish within a second
+ * or so, and few enough that nobody writes to many who are away.
+ */
+export const awayMax = 64;
+/** After the last bye its client is heard for so long: a bye travels, and what the client had sent before arrives. */
+const lastWordsMs = 2_000;
+/** The same for clients that move on to another process, where nothing else waits for the end of this one. */
+const lastMovesMs = 15_000;
 
 export interface SpreadOptions {
   readonly seconds: number;
@@ -14,19 +23,18 @@ export interface SpreadOptions {
   readonly clock?: Clock;
   /** Ends early when it is true. */
   enough?(): boolean;
-  /** Everybody's queue is flushed and everybody is heard out: they come back to another process of this relay. */
-  readonly moving?: boolean;
 }
 
-/**
- * Says bye to every client, evenly over at most `seconds`, oldest first, so that they do not all look for another
- * relay at the same moment. Resolves when none is left.
- */
-export function spreadByes(relay: Relay, o: SpreadOptions): { done: Promise<void>; cancel(): void } {
+/** Says bye to clients, oldest first: every {@link stepMs} until `due` many were told in all, and nobody is left. */
+function tellClients(
+  relay: Relay,
+  o: Omit<SpreadOptions, 'seconds'>,
+  due: (told: number, total: number, elapsedMs: number) => number,
+): { done: Promise<void>; cancel(): void } {
   const clock = o.clock ?? systemClock;
   const began = clock.nowMs();
-  const total = relay.control.clientIds().length;
-  const spanMs = Math.min(o.seconds * 1000, (total / byesPerSecondMin) * 1000);
+  const { control } = relay;
+  const total = control.clientIds().length;
   let told = 0;
   let timer: Timer | null = null;
   let finish: () => void = () => undefined;
@@ -34,16 +42,15 @@ export function spreadByes(relay: Relay, o: SpreadOptions): { done: Promise<void
     finish = resolve;
   });
   const step = (): void => {
-    const ids = relay.control.clientIds();
+    const ids = control.clientIds();
     if (ids.length === 0 || o.enough?.() === true) {
       finish();
       return;
     }
-    const elapsed = clock.nowMs() - began;
-    const due = elapsed >= spanMs ? Number.POSITIVE_INFINITY : Math.ceil((total * elapsed) / spanMs);
+    const until = due(told, total, clock.nowMs() - began);
     for (const id of ids) {
-      if (told >= due) break;
-      if (o.moving === true ? relay.control.moveOn(id) : relay.control.disconnect(id, o.code, o.text)) told++;
+      if (told >= until) break;
+      if (control.moveOn(id, o.code, o.text)) told++;
     }
     timer = clock.after(stepMs, step);
   };
@@ -57,15 +64,55 @@ export function spreadByes(relay: Relay, o: SpreadOptions): { done: Promise<void
   };
 }
 
+/**
+ * Says bye to every client, evenly over at most `seconds`, oldest first, so that they do not all look for another
+ * relay at the same moment. What is queued for a client leaves before its bye, and what it sent before it read that
+ * is handled. Resolves when everybody was told.
+ */
+export function spreadByes(relay: Relay, o: SpreadOptions): { done: Promise<void>; cancel(): void } {
+  return tellClients(relay, o, (_told, total, elapsedMs) => {
+    const spanMs = Math.min(o.seconds * 1000, (total / byesPerSecondMin) * 1000);
+    return elapsedMs >= spanMs ? Number.POSITIVE_INFINITY : Math.ceil((total * elapsedMs) / spanMs);
+  });
+}
+
+/** Waits until every client that was told to leave has ended its connection, at most so long. */
+async function lastWords(relay: Relay, ms: number, terms: Omit<SpreadOptions, 'seconds'>): Promise<void> {
+  const { control } = relay;
+  const clock = terms.clock ?? systemClock;
+  const until = clock.nowMs() + ms;
+  while (control.clientsConnected > 0 && clock.nowMs() < until) {
+    // Those whose hello was under way when the others were told.
+    for (const id of control.clientIds()) control.moveOn(id, terms.code, terms.text);
+    await new Promise<void>((resolve) => void clock.after(stepMs, resolve));
+  }
+}
+
+/**
+ * Has all clients go to the other processes of this relay, as fast as those are seen to have taken them: with
+ * {@link awayMax} on their way nobody more is told, unless it would take longer than `seconds` in all. Resolves when
+ * the last one has closed.
+ */
+export async function moveClients(relay: Relay, seconds: number, clock: Clock = systemClock): Promise<void> {
+  const terms = { code: Bye.bye, text: 'Please connect again', clock };
+  await tellClients(relay, terms, (told, total, elapsedMs) =>
+    elapsedMs >= seconds * 1000
+      ? Number.POSITIVE_INFINITY
+      : Math.max(told + awayMax - relay.control.away, Math.ceil((total * elapsedMs) / (seconds * 1000))),
+  ).done;
+  await lastWords(relay, lastMovesMs, terms);
+}
+
 /** Not ready at once, byes to the clients spread over `seconds`, everything saved (docs/protocol/11 §12.4). */
-export async function stopGracefully(relay: Relay, seconds: number, clock?: Clock): Promise<void> {
+export async function stopGracefully(
+  relay: Relay,
+  seconds: number,
+  clock: Clock = systemClock,
+): Promise<void> {
   relay.control.setDraining(true);
-  await spreadByes(relay, {
-    seconds,
-    code: Bye.bye,
-    text: 'The relay is shutting down',
-    ...(clock === undefined ? {} : { clock }),
-  }).done;
+  const terms = { code: Bye.bye, text: 'The relay is shutting down', clock };
+  await spreadByes(relay, { ...terms, seconds }).done;
+  await lastWords(relay, lastWordsMs, terms);
   await relay.stop();
 }
 

@@ -28,7 +28,15 @@ export { addAppRoutes } from './app-page.js';
 export { ClusterOperator, type ClusterTotals } from './cluster.js';
 export * from './config/index.js';
 export * from './doctor/index.js';
-export { Drain, type DrainOptions, type DrainState, spreadByes, stopGracefully } from './drain.js';
+export {
+  awayMax,
+  Drain,
+  type DrainOptions,
+  type DrainState,
+  moveClients,
+  spreadByes,
+  stopGracefully,
+} from './drain.js';
 export { addHealthRoutes, addMetricsRoute } from './health.js';
 export { limitsDocument } from './limits-doc.js';
 export { LiveFeed, type LiveFormat, liveViewersMax } from './live/feed.js';

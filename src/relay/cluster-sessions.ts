@@ -1,6 +1,8 @@
 import type { Bus } from '../cluster/index.js';
 import { bytesKey } from '../wire/index.js';
 import type { RelayContext } from './context.js';
+import { Departed } from './departed.js';
+import { Moves } from './moves.js';
 import { RelayPeer } from './peer.js';
 import { generationOf, type RemoteClaim, RemoteSession } from './remote-session.js';
 import type { Proof } from './sessions.js';
@@ -30,6 +32,13 @@ interface Known {
   readonly nodeType: string;
 }
 
+export interface ClusterSessionHooks {
+  /** A client of another process went. */
+  gone(id: number): void;
+  /** A session came, or proved its key: whatever waits for its wallet may be delivered now. */
+  came(session: RelayPeer | RemoteSession): void;
+}
+
 /**
  * Every process knows who is connected to the others: a wallet's sessions are found without a question, and the
  * rules about who receives (07 §9.1) see all of its connections, wherever they are. Each process tells the others
@@ -42,12 +51,15 @@ export class ClusterSessions {
   readonly #links = new Map<string, Map<string, number>>();
   #changes: Change[] = [];
   #scheduled = false;
+  /** Whose connections have ended, here and there. */
+  readonly departed = new Departed();
+  /** Who was sent from here to the other processes. */
+  readonly moves = new Moves();
 
   constructor(
     private readonly ctx: RelayContext,
     private readonly bus: Bus,
-    /** A client of another process went. */
-    private readonly onGone: (id: number) => void,
+    private readonly hooks: ClusterSessionHooks,
   ) {
     bus.on(topic, (from, payload) => {
       this.#take(from, JSON.parse(Buffer.from(payload).toString()) as Told);
@@ -56,11 +68,15 @@ export class ClusterSessions {
     const observer = {
       added: (p: RelayPeer | RemoteSession, proof: Proof): void => {
         if (p instanceof RelayPeer) this.#changed(added(p, proof, 'in'));
+        else this.moves.came(p);
+        hooks.came(p);
       },
       proved: (p: RelayPeer | RemoteSession, proof: 'signature' | 'key'): void => {
         if (p instanceof RelayPeer) this.#changed(['prove', p.id, proof]);
+        hooks.came(p);
       },
       removed: (p: RelayPeer | RemoteSession): void => {
+        this.departed.add(p.id, p.info, ctx.clock.nowMs());
         if (p instanceof RelayPeer) this.#changed(['remove', p.id]);
       },
     };
@@ -157,7 +173,7 @@ export class ClusterSessions {
     known.delete(id);
     if (old.session !== null) this.ctx.sessions.remove(old.session);
     if (old.nodeType !== 'C') this.#link(old.walletKey, node, -1);
-    this.onGone(id);
+    this.hooks.gone(id);
   }
 
   #forget(node: string): void {

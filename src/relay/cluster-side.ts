@@ -4,6 +4,7 @@ import { ClusterLedger, type ClusterLedgerOptions } from './cluster-ledger.js';
 import { ClusterMessages, type DeliverHere } from './cluster-messages.js';
 import { ClusterPresences, type PresenceShareOptions } from './cluster-presences.js';
 import { ClusterSessions } from './cluster-sessions.js';
+import { ClusterTickets } from './cluster-tickets.js';
 import type { RelayContext } from './context.js';
 import { generationOf } from './remote-session.js';
 
@@ -41,6 +42,7 @@ export class ClusterSide {
   readonly messages: ClusterMessages;
   readonly presences: ClusterPresences;
   readonly ledger: ClusterLedger;
+  readonly tickets: ClusterTickets;
   leader: string | null;
 
   constructor(ctx: RelayContext, options: ClusterOptions, store: SlabPresenceStore, hooks: ClusterHooks) {
@@ -53,14 +55,24 @@ export class ClusterSide {
       state: hooks.state,
       transaction: hooks.transaction,
     });
-    this.sessions = new ClusterSessions(ctx, bus, (id) => {
-      if (this.ledger.gone(id)) hooks.gone(id);
+    this.sessions = new ClusterSessions(ctx, bus, {
+      gone: (id) => {
+        if (this.ledger.gone(id)) hooks.gone(id);
+      },
+      came: (session) => this.messages.came(session),
     });
-    this.messages = new ClusterMessages(ctx, bus, hooks.deliver);
+    this.messages = new ClusterMessages(ctx, bus, hooks.deliver, this.sessions.departed);
+    this.tickets = new ClusterTickets(bus);
     this.presences = new ClusterPresences(ctx, bus, hooks, store);
-    bus.onMember({ joined: (node) => hooks.joined(node) });
+    bus.onMember({
+      joined: (node) => {
+        this.tickets.tellAll(node);
+        hooks.joined(node);
+      },
+    });
     bus.answer(joinTopic, (from) => {
       this.sessions.tellAll(from);
+      this.tickets.tellAll(from);
       hooks.joined(from);
       return new Uint8Array(0);
     });

@@ -263,20 +263,28 @@ export class RelayControl {
   }
 
   /**
-   * Moves a client on to another process of this relay: it is no session any more, everything queued for it leaves,
-   * and what it still sends is handled. False when there is none with that id.
+   * Has a client go, to another process of this relay or elsewhere: it is no session any more, everything queued for
+   * it leaves, and what it still sends until it has read the bye is handled. False when there is none with that id.
    */
-  moveOn(id: number): boolean {
+  moveOn(id: number, code: number = Bye.bye, text = 'Please connect again'): boolean {
     const p = this.ctx.peers.get(id);
     if (p === null || !p.isOpen) return false;
     this.ctx.sessions.remove(p);
-    p.link.leave(Bye.bye, 'Please connect again');
+    this.ctx.cluster?.sessions.moves.told(p, this.ctx.clock.nowMs());
+    p.link.leave(code, text);
     return true;
   }
 
-  /** Messages of clients that were moved on whose receivers are not back yet. */
-  get parked(): number {
-    return this.ctx.cluster?.messages.parked.size ?? 0;
+  /** Clients that were moved on and have no session in another process yet, for as long as one waits for them. */
+  get away(): number {
+    return this.ctx.cluster?.sessions.moves.away(this.ctx.clock.nowMs()) ?? 0;
+  }
+
+  /** Connections that clients have not closed yet, those before their hello included. */
+  get clientsConnected(): number {
+    let n = this.connections.greeting;
+    for (const p of this.ctx.peers.all()) if (p.isInbound && p.isClient) n++;
+    return n;
   }
 
   /** Ids of client connections, oldest first. */

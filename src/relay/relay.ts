@@ -41,6 +41,7 @@ import { AllowList } from './allow-list.js';
 import { Blacklist } from './blacklist.js';
 import { lastChecksums } from './cluster-ledger.js';
 import { ClusterSide } from './cluster-side.js';
+import { keyPatienceSeconds } from './cluster-tickets.js';
 import { Connections, emptyTip } from './connections.js';
 import type { RelayContext } from './context.js';
 import { RelayControl } from './control.js';
@@ -350,7 +351,11 @@ export class Relay {
       for (const s of o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, now, 1);
       await this.#peerFile.load();
     }
+    const keys = await this.#ticketKeys();
+    ctx.cluster?.tickets.share(keys);
     await ctx.cluster?.join();
+    // Only now: a process that joins gets the keys of the others.
+    keys.current();
     const taken = (await ctx.cluster?.takeOver()) ?? null;
     if (taken !== null)
       ctx.log('info', 'presences_taken_over', { from: taken.node, addresses: taken.addresses });
@@ -359,9 +364,7 @@ export class Relay {
       ctx,
       {
         engine,
-        issuer: new Tickets(await this.#ticketKeys(), this.counters, () =>
-          Math.floor(ctx.clock.nowMs() / 1000),
-        ),
+        issuer: new Tickets(keys, this.counters, () => Math.floor(ctx.clock.nowMs() / 1000)),
         verifyHello: new HelloVerifyQueue(engine, ctx.clock, this.counters).verify,
         self,
         unverifiedClients: o.unverifiedClients ?? 'accept',
@@ -533,11 +536,13 @@ export class Relay {
   /** Kept in the data folder, so that a storm after a restart needs no signatures either. */
   #ticketKeys(): Promise<TicketKeys> {
     const { dataDir = null } = this.#o;
-    return TicketKeys.open(
-      dataDir === null ? null : join(dataDir, 'tickets.key'),
-      () => Math.floor(this.#ctx.clock.nowMs() / 1000),
-      (error) => this.#ctx.log('error', 'ticket_keys', { error: String(error) }),
-    );
+    const { clock, cluster, log } = this.#ctx;
+    return TicketKeys.read({
+      path: dataDir === null ? null : join(dataDir, 'tickets.key'),
+      nowSeconds: () => Math.floor(clock.nowMs() / 1000),
+      onError: (error) => log('error', 'ticket_keys', { error: String(error) }),
+      patienceSeconds: () => (cluster === null || cluster.leads ? 0 : keyPatienceSeconds),
+    });
   }
 
   async #headerStorage(): Promise<HeaderStorage> {
@@ -694,13 +699,13 @@ export class Relay {
     this.#connections?.drain();
     this.#outbound?.stop();
     this.#presence?.stop();
-    this.#ctx.cluster?.messages.parked.stop();
     this.#ledger?.stop();
     await this.#listener?.close();
     this.#connections?.closeAll('The relay is shutting down');
     const until = Date.now() + stopGraceMs;
     while (this.#ctx.peers.size > 0 && Date.now() < until) await new Promise((r) => setTimeout(r, 10));
     this.#connections?.destroyAll();
+    this.#ctx.cluster?.messages.leave();
     this.#tunnels?.stop();
     await this.#web?.stop();
     if (this.#ledger !== null) await this.#saveLed(this.#ledger);

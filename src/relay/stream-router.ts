@@ -198,7 +198,8 @@ export class StreamRouter {
     this.#result(type, result, payload.length);
     if (!from.isOpen) {
       // It is being moved to another process: what it sent last must not be lost on the way.
-      if (reason !== 'rate_limit' && reason !== 'no_recipient') this.options.remote?.()?.parked.add(payload);
+      if (reason !== 'rate_limit' && reason !== 'no_recipient')
+        this.options.remote?.()?.park(payload, from.id);
       return;
     }
     const { id, sender, recipient } = this.#envelope;

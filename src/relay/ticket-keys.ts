@@ -4,8 +4,15 @@ import { ByteReader, ByteWriter, DecodeError } from '../wire/index.js';
 
 /** A new key is made this often; the one before stays for as long as its tickets live. */
 export const ticketKeySeconds = 3_600;
-/** Keys kept: the current one and the one before, whose last tickets expire long before the next change. */
-export const ticketKeysMax = 2;
+/** A key is known for so long: its last tickets expire long before. */
+export const ticketKeyKeptSeconds = 2 * ticketKeySeconds;
+/**
+ * Keys kept, newest first: the current one and the one before, and more where several processes of one relay made one
+ * at the same moment.
+ */
+export const ticketKeysMax = 8;
+/** A clock of another process, or one that was stepped, may be so far ahead. */
+const skewSeconds = 60;
 /** `STK` and 1. */
 const FILE_MARK = 0x014b5453;
 const KEY_BYTES = 32;
@@ -18,13 +25,15 @@ export interface TicketKey {
   readonly bytes: Uint8Array;
 }
 
-function encodeFile(keys: readonly TicketKey[]): Uint8Array {
-  const w = new ByteWriter(128).u32(FILE_MARK).u8(keys.length);
+/** Keys as they lie in the file and travel between the processes of one relay. */
+export function encodeTicketKeys(keys: readonly TicketKey[]): Uint8Array {
+  const w = new ByteWriter(512).u32(FILE_MARK).u8(keys.length);
   for (const k of keys) w.u32(k.id).i64(k.createdSeconds).raw(k.bytes);
   return w.raw(hmacSha256(keys[0]!.bytes, w.bytes())).bytes();
 }
 
-function decodeFile(file: Uint8Array): TicketKey[] {
+/** Throws DecodeError for anything else than what {@link encodeTicketKeys} made. */
+export function decodeTicketKeys(file: Uint8Array): TicketKey[] {
   const r = new ByteReader(file);
   if (r.u32('keys.mark') !== FILE_MARK) throw new DecodeError('FORMAT', 'keys.mark', 0);
   const n = r.u8('keys.count');
@@ -45,52 +54,91 @@ function decodeFile(file: Uint8Array): TicketKey[] {
   return keys;
 }
 
+export interface TicketKeysOptions {
+  /** Null: nothing is kept on disk. */
+  readonly path: string | null;
+  nowSeconds(): number;
+  /** A file that could not be read or written. */
+  onError(error: unknown): void;
+  /**
+   * Seconds for which a key that is due is waited for from another process of this relay; absent where there is none.
+   */
+  patienceSeconds?(): number;
+}
+
 /**
  * The keys that tickets are made with, newest first. With a path they survive a restart, in a file that its owner
  * alone can read; without one, or when the file is damaged, tickets of an earlier run are unknown and their
- * clients say a full hello.
+ * clients say a full hello. Processes of one relay tell each other what they make, so that a ticket of one is good at
+ * all ({@link TicketKeys.learn}).
  */
 export class TicketKeys {
   #keys: TicketKey[] = [];
   #saving: Promise<void> = Promise.resolve();
+  /** Told of every key made here. */
+  onMade: ((key: TicketKey) => void) | null = null;
 
-  private constructor(
-    private readonly path: string | null,
-    private readonly nowSeconds: () => number,
-    private readonly onError: (error: unknown) => void,
-  ) {}
+  private constructor(private readonly options: TicketKeysOptions) {}
 
+  /** Reads the file, and makes a key where there is none. */
   static async open(
     path: string | null,
     nowSeconds: () => number,
     onError: (error: unknown) => void,
   ): Promise<TicketKeys> {
-    const keys = new TicketKeys(path, nowSeconds, onError);
-    if (path !== null)
-      try {
-        const now = nowSeconds();
-        // A key from the future is of a clock that was wrong: its age cannot be told.
-        keys.#keys = decodeFile(await readFile(path)).filter(
-          (k) => k.createdSeconds <= now + 60 && now - k.createdSeconds < ticketKeysMax * ticketKeySeconds,
-        );
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') onError(error);
-      }
+    const keys = await TicketKeys.read({ path, nowSeconds, onError });
     keys.current();
     return keys;
   }
 
+  /** Reads the file; nothing is made before {@link TicketKeys.current} is called. */
+  static async read(options: TicketKeysOptions): Promise<TicketKeys> {
+    const keys = new TicketKeys(options);
+    if (options.path !== null)
+      try {
+        keys.learn(decodeTicketKeys(await readFile(options.path)));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') options.onError(error);
+      }
+    return keys;
+  }
+
+  /** Every key that is not too old, newest first. */
+  get all(): readonly TicketKey[] {
+    return this.#keys;
+  }
+
   /** The key for new tickets; makes a new one when the last is old. */
   current(): TicketKey {
-    const now = this.nowSeconds();
+    const now = this.options.nowSeconds();
     const newest = this.#keys[0];
     const age = newest === undefined ? Number.POSITIVE_INFINITY : now - newest.createdSeconds;
-    if (newest !== undefined && age < ticketKeySeconds && age >= -60) return newest;
+    const due = ticketKeySeconds + (this.options.patienceSeconds?.() ?? 0);
+    if (newest !== undefined && age < due && age >= -skewSeconds) return newest;
     const id = new DataView(randomBytes(4).buffer).getUint32(0);
     const key = { id, createdSeconds: now, bytes: randomBytes(KEY_BYTES) };
-    this.#keys = [key, ...this.#keys].slice(0, ticketKeysMax);
-    if (this.path !== null) this.#saving = this.#saving.then(() => this.#save()).catch(this.onError);
+    // In front whatever the others say: a clock set back makes all of them look younger.
+    const young = this.#keys.filter((k) => now - k.createdSeconds < ticketKeyKeptSeconds);
+    this.#keys = [key, ...young].slice(0, ticketKeysMax);
+    if (this.options.path !== null)
+      this.#saving = this.#saving.then(() => this.#save()).catch(this.options.onError);
+    this.onMade?.(key);
     return key;
+  }
+
+  /** Takes over keys of the file or of another process; those too old or from the future are left out. */
+  learn(keys: readonly TicketKey[]): void {
+    const now = this.options.nowSeconds();
+    const all = new Map(
+      [...this.#keys, ...keys]
+        // A key from the future is of a clock that was wrong: its age cannot be told.
+        .filter((k) => k.createdSeconds <= now + skewSeconds && now - k.createdSeconds < ticketKeyKeptSeconds)
+        .map((k) => [k.id, k]),
+    );
+    // The same order in every process, also of two made in the same second.
+    this.#keys = [...all.values()]
+      .sort((a, b) => b.createdSeconds - a.createdSeconds || b.id - a.id)
+      .slice(0, ticketKeysMax);
   }
 
   byId(id: number): TicketKey | null {
@@ -103,12 +151,13 @@ export class TicketKeys {
   }
 
   async #save(): Promise<void> {
-    const path = this.path!;
-    const temporary = `${path}.tmp`;
+    const path = this.options.path!;
+    // Two processes of one relay may write at the same time.
+    const temporary = `${path}.${process.pid}.tmp`;
     await rm(temporary, { force: true });
     const file = await open(temporary, 'wx', 0o600);
     try {
-      await file.writeFile(encodeFile(this.#keys));
+      await file.writeFile(encodeTicketKeys(this.#keys));
       await file.sync();
     } finally {
       await file.close();

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, verify } from 'node:crypto';
+import { constants, createHash, createPublicKey, publicEncrypt, verify } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
@@ -150,4 +150,21 @@ test('nothing but the load command reaches these keys', () => {
     reaching.filter((f) => f !== 'cli/main.ts' && f !== 'cli/load.ts' && !f.startsWith('cli/load/')),
   ).toEqual([]);
   expect(readFileSync('src/cli/main.ts', 'utf8')).not.toContain("'../load/");
+});
+
+describe('opening', () => {
+  test('gives what node:crypto encrypted for the key, and null for anything else', () => {
+    const [one, two] = [identities.at(1), identities.at(2)];
+    const key = { key: nodeKey(one.publicKey), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' };
+    for (const length of [0, 1, 32, 470]) {
+      const message = Uint8Array.from({ length }, (_, i) => i & 255);
+      const sealed = publicEncrypt(key, message);
+      expect(one.open(sealed)).toEqual(Buffer.from(message));
+      expect(two.open(sealed)).toBeNull();
+      sealed[511]! ^= 1;
+      expect(one.open(sealed)).toBeNull();
+    }
+    expect(one.open(new Uint8Array(511))).toBeNull();
+    expect(one.open(new Uint8Array(512).fill(255))).toBeNull();
+  });
 });

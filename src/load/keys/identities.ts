@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Address, addressFromKey, encodePublicKey, sha512 } from '../../identity/index.js';
-import { primePool } from './prime-pool.js';
+import { PRIMES_PER_KEY, primePool } from './prime-pool.js';
+import { openOaep } from './small-prime-opener.js';
 import { CHOICE_BYTES, SmallPrimeSigner } from './small-prime-signer.js';
 
 /** Address version of every identity: that of clients on the network (docs/protocol/02 §2.2). */
@@ -22,6 +23,8 @@ export interface Identity {
   readonly choice: Uint8Array;
   /** RSASSA-PKCS1-v1_5 with SHA-512 over the message, at once. */
   sign(message: Uint8Array): Uint8Array;
+  /** Opens RSAES-OAEP with SHA-1 and an empty label, at once; null for what does not open. */
+  open(ciphertext: Uint8Array): Uint8Array | null;
 }
 
 /**
@@ -32,10 +35,12 @@ export interface Identity {
  */
 export class Identities {
   readonly #signer: SmallPrimeSigner;
+  readonly #pool: Uint32Array;
 
   /** Makes the seed's pool of primes: about 0.1 s. */
   constructor(readonly seed: string) {
-    this.#signer = new SmallPrimeSigner(primePool(seed));
+    this.#pool = primePool(seed);
+    this.#signer = new SmallPrimeSigner(this.#pool);
   }
 
   /** The identity of a number from 0 to 2^53 − 1. */
@@ -55,11 +60,20 @@ export class Identities {
       deviceId: Uint8Array.from(digest.subarray(CHOICE_BYTES, CHOICE_BYTES + DEVICE_BYTES)),
       choice,
       sign: (message) => this.sign(choice, message),
+      open: (ciphertext) => openOaep(this.#primesOf(choice), ciphertext),
     };
   }
 
   /** Signs with a key of this seed; for whoever keeps many of them. */
   sign(choice: Uint8Array, message: Uint8Array): Uint8Array {
     return this.#signer.sign(choice, sha512(message));
+  }
+
+  /** Bit j of the choice names one of two primes for place j. */
+  #primesOf(choice: Uint8Array): number[] {
+    return Array.from(
+      { length: PRIMES_PER_KEY },
+      (_, j) => this.#pool[((choice[j >> 3]! >> (j & 7)) & 1) * PRIMES_PER_KEY + j]!,
+    );
   }
 }

@@ -5,7 +5,7 @@ import { NETWORKS } from '../../src/wire/index.js';
 import { friends, join, known, type Party } from '../client/suite.js';
 import { startWorld, testWallet, type World } from '../client/world.js';
 import { engine } from '../link/support.js';
-import { Conversation, envOf, LossyProxy, liveBytes, memoryIsBack, sleep, until } from './support.js';
+import { addsUp, Conversation, envOf, LossyProxy, liveBytes, memoryIsBack, sleep, until } from './support.js';
 
 const ends: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -24,6 +24,24 @@ function leave(...parties: readonly Party[]): void {
   });
 }
 
+/**
+ * Lets the talk run a moment and notes the memory then. What it returns is called when the fault is over: nothing is
+ * lost, every running relay's counters add up, and memory is what it was.
+ */
+async function underWay(
+  w: World,
+  talk: Conversation,
+): Promise<(o?: { ms?: number; gone?: readonly number[]; copies?: boolean }) => Promise<void>> {
+  await sleep(1_500);
+  const before = await liveBytes();
+  return async ({ ms = 60_000, gone = [], copies = false } = {}) => {
+    await talk.settled(ms);
+    for (const [i, { relay }] of w.relays.entries())
+      if (!gone.includes(i)) addsUp(relay.counters, { copies });
+    await memoryIsBack(before);
+  };
+}
+
 /** The machine's clock with somebody at its hands. */
 class SteppedClock implements Clock {
   offsetMs = 0;
@@ -38,9 +56,8 @@ describe('confirmed messages survive', () => {
     const [a, b] = await friends(await envOf(w));
     leave(a, b);
     const talk = new Conversation(a, b).start(20);
-    await sleep(1_000);
+    const over = await underWay(w, talk);
     const { port } = w.coordinator;
-    const before = await liveBytes();
     await w.coordinator.stop();
     await until('the relays notice', () => w.relays.every((r) => r.relay.status().ledgerPeers === 0));
     await sleep(2_000);
@@ -60,9 +77,8 @@ describe('confirmed messages survive', () => {
       () => w.relays.every((r) => r.relay.status().ledgerPeers > 0),
       60_000,
     );
-    await talk.settled();
+    await over();
     expect(talk.sent).toBeGreaterThan(50);
-    await memoryIsBack(before);
   });
 
   it('a relay’s clock stepped by ten minutes, forward and back', async () => {
@@ -71,12 +87,12 @@ describe('confirmed messages survive', () => {
     const [a, b] = await friends(await envOf(w));
     leave(a, b);
     const talk = new Conversation(a, b).start(20);
-    await sleep(1_000);
+    const over = await underWay(w, talk);
     for (const step of [600_000, 0, -600_000, 0]) {
       clock.offsetMs = step;
       await sleep(2_500);
     }
-    await talk.settled();
+    await over();
     expect(talk.sent).toBeGreaterThan(100);
     const all = () => w.relays.map((r) => r.relay.status());
     const served = (): boolean =>
@@ -96,12 +112,13 @@ describe('confirmed messages survive', () => {
     const [a, b] = await friends(env);
     leave(a, b);
     const talk = new Conversation(a, b).start(25);
+    const over = await underWay(w, talk);
     for (let i = 0; i < 12; i++) {
       await sleep(300);
       for (const p of proxies.values())
         p.cut = i % 2 === 0 ? { up: 1 + i * 3, down: 0 } : { up: 0, down: 1 + i * 5 };
     }
-    await talk.settled(100_000);
+    await over({ ms: 100_000 });
     expect([...proxies.values()].reduce((n, p) => n + p.cuts, 0)).toBeGreaterThan(5);
   });
 
@@ -114,10 +131,10 @@ describe('confirmed messages survive', () => {
     leave(twin);
     await known(a, b, 2);
     const talk = new Conversation(a, b).start(20);
-    await sleep(1_500);
+    const over = await underWay(w, talk);
     await twin.client.stop();
     await sleep(1_500);
-    await talk.settled();
+    await over({ copies: true });
     const got = b.messages.length;
     expect(new Set(b.texts).size).toBe(got);
     expect(twin.errors).toEqual([]);
@@ -128,10 +145,10 @@ describe('confirmed messages survive', () => {
     const [a, b] = await friends(await envOf(w));
     leave(a, b);
     const talk = new Conversation(a, b).start(20);
-    await sleep(1_500);
+    const over = await underWay(w, talk);
     await w.relays[0]!.kill();
     await sleep(4_000);
-    await talk.settled();
+    await over({ gone: [0] });
     expect(talk.sent).toBeGreaterThan(80);
   });
 });

@@ -104,15 +104,15 @@ export class LiveFeed {
 
   /** Takes a row of history and makes the message of it. */
   #tick(): LiveTick {
-    const { node, relay } = this.backend;
+    const { node } = this.backend;
     const atMs = Date.now();
-    const { values, drops } = sampleLive(node);
+    const { values, drops, endpoint } = sampleLive(node);
     this.#history.push(atMs, values);
     return {
       kind: 'tick',
       atMs,
       values: LIVE_SERIES.map((name) => values[name]),
-      endpoint: relay.status().endpoint,
+      endpoint,
       phase: node.phase,
       draining: node.draining,
       checks: node.readyChecks(),

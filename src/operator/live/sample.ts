@@ -27,7 +27,7 @@ function countersOf(node: RelayNode): { sums: Map<string, number>; drops: LiveDr
 }
 
 /** Everything of one second: cheap enough to be taken always, with 100,000 clients too. */
-export function sampleLive(node: RelayNode): { values: LiveValues; drops: LiveDrop[] } {
+export function sampleLive(node: RelayNode): { values: LiveValues; drops: LiveDrop[]; endpoint: string } {
   const { sums, drops } = countersOf(node);
   const sum = (key: string): number => sums.get(key) ?? 0;
   const memory = process.memoryUsage();
@@ -69,5 +69,5 @@ export function sampleLive(node: RelayNode): { values: LiveValues; drops: LiveDr
         : Math.max(0, relay.control.networkSeconds() - s.headerSeconds),
     relaysKnown: s?.relaysKnown ?? 0,
   };
-  return { values, drops };
+  return { values, drops, endpoint: s?.endpoint ?? '' };
 }

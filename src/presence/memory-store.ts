@@ -88,6 +88,7 @@ export class MemoryPresenceStore implements PresenceStore {
   readonly #isOwnSector: ((wallet: Uint8Array) => boolean) | undefined;
   readonly #isPinned: (wallet: Uint8Array) => boolean;
   #addresses = 0;
+  #relayVersion = 0;
   #bytes = 0;
 
   constructor(options: StoreOptions = {}) {
@@ -291,6 +292,7 @@ export class MemoryPresenceStore implements PresenceStore {
   }
 
   #tellStored(entry: Entry): void {
+    if (entry.record.relays > 0) this.#relayVersion++;
     for (const l of this.#listeners) if (hears(l, entry.type)) l.stored?.(entry.record.wallet, entry.address);
   }
 
@@ -387,6 +389,7 @@ export class MemoryPresenceStore implements PresenceStore {
     const { record } = entry;
     const at = record.entries.indexOf(entry);
     if (at < 0) return;
+    if (record.relays > 0) this.#relayVersion++;
     record.entries.splice(at, 1);
     this.#wheels[entry.type].remove(entry);
     this.#addresses--;
@@ -405,6 +408,7 @@ export class MemoryPresenceStore implements PresenceStore {
   }
 
   #relayLost(record: WalletRecord): void {
+    this.#relayVersion++;
     if (--record.relays === 0) for (const l of this.#listeners) l.relayRemoved?.(record.wallet);
   }
 
@@ -437,6 +441,10 @@ export class MemoryPresenceStore implements PresenceStore {
 
   inSectorRange(from: Uint8Array, to: Uint8Array, max: number): Uint8Array[] {
     return this.#sectors.range(from, to, max).map((r) => r.wallet);
+  }
+
+  get relayVersion(): number {
+    return this.#relayVersion;
   }
 
   *relayWallets(): Generator<Uint8Array> {

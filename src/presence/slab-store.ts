@@ -51,6 +51,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     H: new RowWheel(this.#tables),
   };
   readonly #listeners = new Set<StoreListener>();
+  #relayVersion = 0;
   #addressesMax: number;
   #bytesMax: number;
   readonly #evicted: (type: PresenceType, why: EvictionReason) => void;
@@ -134,6 +135,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     const before = this.#takeOut(e);
     this.#tables.rewriteEntry(e, bytes, type, timestamp);
     this.#putBack(e, before, type);
+    this.#relayChanged(this.#tables.walletRowOf(e));
     this.#shrink(type, e);
     this.#tellStored(wallet, device, type);
     return true;
@@ -196,6 +198,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
       const before = this.#takeOut(stored);
       t.replaceEntry(stored, address, type, powVerified);
       this.#putBack(stored, before, type);
+      this.#relayChanged(w);
       this.#shrink(type, stored);
       this.#tellStored(owner.wallet, address.device, type);
       return 'replaced';
@@ -210,6 +213,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     const entry = t.addEntry(w, address, type, powVerified);
     this.#wheels[type].insert(entry);
     if (type === 'R') this.#relayGained(w);
+    this.#relayChanged(w);
     if (surplus !== noRow) {
       this.#drop(surplus, 'evicted');
       this.#shrink(type, entry);
@@ -363,6 +367,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     const isHeard = this.#isHeard((l) => l.removed);
     const address = isHeard ? t.addressOf(e) : null;
     const wallet = isHeard || type === 'R' ? t.walletOf(w) : null;
+    this.#relayChanged(w);
     this.#wheels[type].remove(e);
     t.removeEntry(e);
     const relays = type === 'R' ? t.relaysOf(w) - 1 : 1;
@@ -377,6 +382,11 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     return false;
   }
 
+  /** Something of that wallet is about to change, or has. */
+  #relayChanged(w: number): void {
+    if (this.#tables.relaysOf(w) > 0) this.#relayVersion++;
+  }
+
   #relayGained(w: number): void {
     const t = this.#tables;
     const relays = t.relaysOf(w) + 1;
@@ -385,6 +395,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
   }
 
   #relayLost(w: number, wallet: Uint8Array): void {
+    this.#relayVersion++;
     const relays = this.#tables.relaysOf(w) - 1;
     this.#tables.setRelays(w, relays);
     if (relays === 0) for (const l of this.#listeners) l.relayRemoved?.(wallet);
@@ -424,6 +435,10 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
 
   inSectorRange(from: Uint8Array, to: Uint8Array, max: number): Uint8Array[] {
     return this.#tables.sectors.range(from, to, max).map((w) => this.#tables.walletOf(w));
+  }
+
+  get relayVersion(): number {
+    return this.#relayVersion;
   }
 
   *relayWallets(): Generator<Uint8Array> {
@@ -484,6 +499,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
   /** Relays and ledger nodes are told of; of clients, which are nearly all, nobody asks what was known before. */
   importFinished(): void {
     const t = this.#tables;
+    this.#relayVersion++;
     for (const w of [...this.relayWallets()]) for (const l of this.#listeners) l.relayAdded?.(w);
     for (const type of ['R', 'H', 'M'] as const)
       for (const e of [...this.#wheels[type].oldestFirst()]) {
@@ -496,6 +512,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
   }
 
   importAborted(): void {
+    this.#relayVersion++;
     this.#tables.clear();
     for (const type of PRESENCE_TYPES) this.#wheels[type].clear();
   }

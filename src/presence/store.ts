@@ -132,6 +132,8 @@ export interface PresenceStore {
   byType(type: string, max: number, now: number): Uint8Array[];
   /** Wallets whose sector prefix lies in `from…to` (10 bytes each, inclusive) in order, at most `max`. */
   inSectorRange(from: Uint8Array, to: Uint8Array, max: number): Uint8Array[];
+  /** Changes with every change to the presence of a wallet that has, or had, a relay endpoint. */
+  readonly relayVersion: number;
   /** Wallets that have a relay endpoint. */
   relayWallets(): Iterable<Uint8Array>;
   /** Bytes held, as {@link StoreBounds.bytesMax} counts them; 0 where no such bound is set. */

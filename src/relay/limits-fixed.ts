@@ -29,6 +29,7 @@ import {
 import { offendersMax } from './offenders.js';
 import { pendingTransactionsMax, pendingTransactionsPerClientMax } from './pending-transactions.js';
 import { keepAlivesPerChunkMax, pendingPerPeerMax } from './presence-handlers.js';
+import { sectorWindowsMax } from './sector-answers.js';
 
 const unanswered = 'no answer; the connection stays';
 const tooLarge = 'ixian_connections_closed_total{direction,reason="frame_too_large"}';
@@ -100,6 +101,14 @@ export const FIXED_LIMITS: Readonly<Record<string, Readonly<Record<string, Limit
       unit: 'bytes',
       bounds: 'frame that is taken, and part of a frame that is kept, however full the memory of all is',
       why: 'who is not the cause must not pay for it',
+      sees: 'nothing',
+      counter: null,
+    },
+    sectorWindowsMax: {
+      value: sectorWindowsMax,
+      unit: 'windows',
+      bounds: 'parts of the relay tree whose presences are kept put together for answers about sectors',
+      why: 'some 8 kB each; all are given up when there would be more, and with every change to a presence of a relay',
       sees: 'nothing',
       counter: null,
     },

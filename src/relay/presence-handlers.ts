@@ -19,9 +19,6 @@ import {
   decodeGetRandomPresences,
   decodeKeepAlivesChunk,
   encodeGetPresence2,
-  lengthBytes,
-  putLength,
-  roomyPayload,
   sealFrame,
 } from '../wire/index.js';
 import type { RelayContext } from './context.js';
@@ -220,26 +217,6 @@ export class PresenceHandlers {
 
   keepAlivesChunk(peer: RelayPeer, payload: Uint8Array): void {
     for (const e of decodeKeepAlivesChunk(payload).slice(0, keepAlivesPerChunkMax)) this.keepAlive(peer, e);
-  }
-
-  /** The sectorNodes frame with the presences of those wallets that are known, in their order, each whole (06 §6). */
-  sectorNodes(prefix: Uint8Array, wallets: readonly Uint8Array[]): Uint8Array {
-    const { store } = this.ctx;
-    let known = 0;
-    let size = lengthBytes(prefix.length) + prefix.length;
-    const sizes = wallets.map((w) => {
-      const n = store.presenceBytes(w);
-      if (n > 0) known++;
-      size += n > 0 ? lengthBytes(n) + n : 0;
-      return n;
-    });
-    const out = roomyPayload(size + lengthBytes(known));
-    let at = putLength(out, 0, prefix.length);
-    out.set(prefix, at);
-    at = putLength(out, at + prefix.length, known);
-    for (let i = 0; i < wallets.length; i++)
-      if (sizes[i]! > 0) at = store.copyPresence(wallets[i]!, out, putLength(out, at, sizes[i]!));
-    return sealFrame(Code.sectorNodes, out);
   }
 
   drop(peerId: number): void {

@@ -18,6 +18,7 @@ import { sectorNodesMax, sectorNodesMin } from './limits.js';
 import { RELAY_PRODUCT_VERSION, type RelayOptions } from './options.js';
 import type { RelayPeer } from './peer.js';
 import { PresenceHandlers } from './presence-handlers.js';
+import { SectorAnswers } from './sector-answers.js';
 import { SectorPeers } from './sector-peers.js';
 import { SectorQuestions } from './sector-questions.js';
 
@@ -41,6 +42,7 @@ export class PresenceSide {
   readonly gossip: Gossip;
   readonly #handlers: PresenceHandlers;
   readonly #questions: SectorQuestions;
+  readonly #sectorAnswers: SectorAnswers;
   readonly #fetch = new KeepAliveFetch();
   readonly #timers: Timer[] = [];
   #ownAskedMs = Number.NEGATIVE_INFINITY;
@@ -55,6 +57,7 @@ export class PresenceSide {
     this.sectorPeers = new SectorPeers(ctx);
     this.gossip = new Gossip(ctx, (wallets) => this.sectorPeers.want(wallets));
     this.#handlers = new PresenceHandlers(ctx, this.gossip);
+    this.#sectorAnswers = new SectorAnswers(ctx.store, ctx.tree);
     this.#questions = new SectorQuestions({
       clock: ctx.clock,
       askLedger: (prefix, max) => this.#askLedger(prefix, max),
@@ -143,9 +146,7 @@ export class PresenceSide {
   }
 
   #answer(peer: RelayPeer, prefix: Uint8Array, max: number): void {
-    const { tree } = this.ctx;
-    const wallets = tree.size === 0 ? [] : tree.select(prefix, max);
-    peer.sendFrame(Code.sectorNodes, this.#handlers.sectorNodes(prefix, wallets));
+    peer.sendFrame(Code.sectorNodes, this.#sectorAnswers.frame(prefix, max));
   }
 
   #askLedger(prefix: Uint8Array, max: number): number {

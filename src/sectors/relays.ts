@@ -68,6 +68,11 @@ export class RelayTree {
   select(prefix: Uint8Array | null, max: number): Uint8Array[] {
     return this.#tree.select(prefix, max);
   }
+
+  /** {@link select} as a range of {@link wallets}. */
+  window(prefix: Uint8Array | null, max: number): { readonly from: number; readonly to: number } {
+    return this.#tree.range(prefix, max);
+  }
 }
 
 /** The part of a presence store that a relay tree follows. */

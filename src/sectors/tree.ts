@@ -96,6 +96,11 @@ export class PrefixTree<V> {
     return this.#values.slice(from, to);
   }
 
+  /** The same as a range of {@link values}; errors as {@link selectRange}. */
+  range(query: Uint8Array | null, max: number): { readonly from: number; readonly to: number } {
+    return selectRange(this.#keys, query, max, this.levels);
+  }
+
   /** The selected keys in ascending order; errors as {@link selectRange}. */
   selectKeys(query: Uint8Array | null, max: number): Uint8Array[] {
     const { from, to } = selectRange(this.#keys, query, max, this.levels);

@@ -78,10 +78,12 @@ export function judgeLength(h: FrameHeader, payloadMax = framePayloadBytesMax): 
 /** Writes the 12 header bytes of a frame around `payload` to `out[at…]`. Throws RangeError as {@link encodeFrame}. */
 export function writeFrameHeader(out: Uint8Array, at: number, code: number, payload: Uint8Array): void {
   if (!Number.isInteger(code) || code < 0 || code > 0xffff) throw new RangeError(`no message code: ${code}`);
-  const n = payload.length;
-  if (n > framePayloadBytesMax)
-    throw new RangeError(`payload of ${n} bytes, at most ${framePayloadBytesMax}`);
-  const crc = crc32c(payload);
+  if (payload.length > framePayloadBytesMax)
+    throw new RangeError(`payload of ${payload.length} bytes, at most ${framePayloadBytesMax}`);
+  putHeader(out, at, code, payload.length, crc32c(payload));
+}
+
+function putHeader(out: Uint8Array, at: number, code: number, n: number, crc: number): void {
   out[at] = FRAME_START;
   out[at + 1] = code & 0xff;
   out[at + 2] = code >> 8;
@@ -108,7 +110,7 @@ export function encodeFrame(code: number, payload: Uint8Array): Uint8Array {
 /** Answers are carved from arrays of this size, so that one allocation serves many of them. */
 const carvedBytes = 64 * 1024;
 /** Larger ones get an array of their own. */
-const carvedPayloadBytesMax = 4 * 1024;
+const carvedPayloadBytesMax = 12 * 1024;
 
 let carved = EMPTY_BYTES;
 let carvedUsed = 0;
@@ -141,6 +143,17 @@ export function sealFrame(code: number, payload: Uint8Array): Uint8Array {
     FRAME_HEADER_BYTES + payload.length,
   );
   writeFrameHeader(frame, 0, code, payload);
+  return frame;
+}
+
+/** As {@link sealFrame}, for a payload whose CRC-32C the caller knows. */
+export function sealSummedFrame(code: number, payload: Uint8Array, crc: number): Uint8Array {
+  const frame = new Uint8Array(
+    payload.buffer,
+    payload.byteOffset - FRAME_HEADER_BYTES,
+    FRAME_HEADER_BYTES + payload.length,
+  );
+  putHeader(frame, 0, code, payload.length, crc);
   return frame;
 }
 

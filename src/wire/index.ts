@@ -1,5 +1,6 @@
 export * from './bytes.js';
 export * from './codes.js';
+export * from './crc-join.js';
 export * from './cuckoo.js';
 export * from './errors.js';
 export * from './frame.js';

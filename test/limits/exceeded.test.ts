@@ -88,6 +88,7 @@ const COVERED: Readonly<Record<string, readonly [file: string, title: string]>> 
   prefixConnectsBurst: connects,
   sourceOffencesPerSecond: offences,
   sourceOffencesBurst: offences,
+  sectorWindowsMax: ['test/relay/sector-answers.test.ts', 'are kept for so many windows and no more'],
   offendersMax: ['test/relay/offenders.test.ts', 'are remembered up to a number'],
   bytesPerSecond: owed,
   bytesBurst: owed,

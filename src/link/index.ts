@@ -3,6 +3,7 @@ export * from './hello-build.js';
 export * from './inventory-batch.js';
 export * from './limits.js';
 export * from './link.js';
+export { numberLinksFor } from './link-ids.js';
 export * from './link-memory.js';
 export { resumeAnswerMs } from './link-resumption.js';
 export * from './memory.js';

@@ -1,4 +1,4 @@
-import { Bye, ResumeCode } from '../wire/index.js';
+import { Bye, encodeFrame, ResumeCode } from '../wire/index.js';
 import {
   answerRenew,
   askForTicket,
@@ -68,13 +68,6 @@ export class AcceptingResumption implements LinkResumption {
     if (code === ResumeCode.resume && !open && !this.#tried) this.#resume(payload);
     else if (code === ResumeCode.proof && !open && this.#pending !== null) this.#proof(payload);
     else this.host.unexpected();
-  }
-
-  /** In a session: a fresh ticket for this peer. Throws DecodeError. */
-  renew(peer: PeerInfo, payload: Uint8Array): void {
-    const answer = answerRenew(this.issuer, peer, payload);
-    if (answer === null) this.issuer.count('renewal_refused');
-    else this.host.write(ResumeCode.renewed, answer);
   }
 
   #resume(payload: Uint8Array): void {
@@ -235,6 +228,18 @@ export class DiallingResumption implements LinkResumption {
     this.#put(next);
     host.open(relay);
   }
+}
+
+/** Accepting side of an open session: the frame with a fresh ticket, or null, counted. Throws DecodeError. */
+export function renewedTicket(issuer: TicketIssuer, peer: PeerInfo, payload: Uint8Array): Uint8Array | null {
+  const answer = answerRenew(issuer, peer, payload);
+  if (answer === null) issuer.count('renewal_refused');
+  return answer === null ? null : encodeFrame(ResumeCode.renewed, answer);
+}
+
+/** True for the question for a fresh ticket. */
+export function isRenewal(code: number): boolean {
+  return code === ResumeCode.renew;
 }
 
 /** True for a code of the extension. */

@@ -1,5 +1,4 @@
 import type { Timer } from '../clock/index.js';
-import { VerifyBusy, VerifyFailed } from '../identity/index.js';
 import {
   Bye,
   Code,
@@ -7,67 +6,45 @@ import {
   decodeBye,
   encodeBye,
   encodeFrame,
-  encodeTimeRecords,
   FRAME_HEADER_BYTES,
   FrameTooLarge,
-  frameAround,
   type InventoryItem,
   PING_BYTE,
-  PROBE_BYTE,
-  ResumeCode,
   StreamParser,
   type StreamSink,
-  timeDifferenceSeconds,
-  timeSamplesMs,
 } from '../wire/index.js';
-import { judgeHello, judgeHelloData, type Verdict } from './handshake.js';
-import { answerHello, buildHello, endpointText, randomChallenge, type SignTerms } from './hello-build.js';
-import { type AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
+import { Announcements } from './announcements.js';
+import { Greeting, type GreetingHost, type HeldMessage, keptPeer } from './greeting.js';
+import type { AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
 import { type LinkLimits, linkLimitsOf } from './limits.js';
 import { LinkCounters } from './link-counters.js';
+import { takeLinkId } from './link-ids.js';
 import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
-import {
-  AcceptingResumption,
-  DiallingResumption,
-  isResumeCode,
-  type LinkResumption,
-  type ResumeHost,
-} from './link-resumption.js';
-import { makeOffer } from './resumption.js';
+import { isRenewal, isResumeCode, type LinkResumption, renewedTicket } from './link-resumption.js';
 import { type Lane, laneOf, priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
-import { type Transport, type TransportCloseReason, withoutRest } from './transport.js';
-import type { Direction, LinkClose, LinkCloseWhy, LinkOptions, PeerInfo, Priority } from './types.js';
-
-/** Traffic of one link so far. */
-export interface LinkStats {
-  readonly sinceMs: number;
-  readonly messagesIn: number;
-  readonly messagesOut: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-}
+import {
+  type Transport,
+  type TransportCloseReason,
+  type TransportHandlers,
+  withoutRest,
+} from './transport.js';
+import {
+  type Direction,
+  type LinkClose,
+  type LinkCloseWhy,
+  type LinkHandlers,
+  type LinkOptions,
+  type LinkStats,
+  type PeerInfo,
+  type Priority,
+  TRANSPORT_END,
+} from './types.js';
 
 const PING: Uint8Array = Uint8Array.of(PING_BYTE);
 
-/** Messages kept while the server's helloData is still being verified: its first ones follow right behind. */
-const heldMessagesMax = 1_000;
-
-const TRANSPORT_END: { readonly [R in TransportCloseReason]: LinkCloseWhy } = {
-  remote: 'remote-end',
-  local: 'destroyed',
-  error: 'transport-error',
-  violation: 'transport-violation',
-};
-
-let nextId = 1;
-/** Ids of one process among several: its number stands above this many bits. */
-const idBits = 32;
-
-/** Makes ids unique among the processes of one relay, each of which has a number of its own. */
-export function numberLinksFor(process: number): void {
-  nextId = process * 2 ** idBits + 1;
-}
+const byeFrame = (code: number, text: string, data = ''): Uint8Array =>
+  encodeFrame(Code.bye, encodeBye({ code, text, data }));
 
 /**
  * One protocol connection over one transport (docs/protocol/03): handshake, liveness, priorities, bounded
@@ -76,26 +53,25 @@ export function numberLinksFor(process: number): void {
  */
 export class Link {
   /** Unique within this process, never reused. */
-  readonly id: number = nextId++;
+  readonly id: number = takeLinkId();
   readonly direction: Direction;
   readonly transport: Transport;
   readonly #o: LinkOptions;
+  readonly #handlers: LinkHandlers;
   readonly #limits: LinkLimits;
   readonly #counters: LinkCounters;
-  readonly #parser: StreamParser;
-  readonly #sink: StreamSink;
+  readonly #parser = new StreamParser();
+  readonly #inside: InstanceType<typeof Link.Inside>;
   readonly #memory: LinkMemory;
   readonly #queue: SendQueue;
-  readonly #inventory: InventoryBatch;
-  readonly #challenge: number;
-  #state: 'hello' | 'judging' | 'open' | 'closed' = 'hello';
+  /** Null until something was announced here. */
+  #announcements: Announcements | null = null;
+  #state: 'greeting' | 'open' | 'closed' = 'greeting';
+  /** Null from the end of the handshake on. */
+  #greeting: Greeting | null;
   #peer: PeerInfo | null = null;
-  /** Null where sessions do not resume. */
+  /** Renews tickets of a dialled link; null where sessions do not resume. */
   #resumption: LinkResumption | null = null;
-  /** The full hello we sent or received; for the offer that answers it. */
-  #hello: Uint8Array | null = null;
-  #times: { at: number; sent: number }[] = [];
-  #held: { code: number; payload: Uint8Array }[] = [];
   #blocked = false;
   #refusedSends = false;
   /** Set from {@link Link.leave} on. */
@@ -106,12 +82,8 @@ export class Link {
   #transportBytes = 0;
   #receivingBytes = 0;
   #paused = false;
-  /** Bytes before the hello that begin nothing. */
-  #garbageBytes = 0;
   /** Runs while nothing is read because the peer sent more than it may. */
   #throttle: Timer | null = null;
-  #inventoryTimer: Timer | null = null;
-  #inventoryFlushedMs = Number.NEGATIVE_INFINITY;
   #startedMs: number;
   #receivedMs: number;
   #sentMs: number;
@@ -123,66 +95,29 @@ export class Link {
   #bytesIn = 0;
   #bytesOut = 0;
 
-  constructor(transport: Transport, options: LinkOptions) {
+  /** `options` may serve many links; `handlers` are those of this one where it has its own. */
+  constructor(transport: Transport, options: Omit<LinkOptions, 'handlers'>, handlers: LinkHandlers);
+  constructor(transport: Transport, options: LinkOptions);
+  constructor(transport: Transport, options: LinkOptions, handlers: LinkHandlers = options.handlers) {
     this.transport = transport;
     this.direction = options.direction;
     this.#o = options;
+    this.#handlers = handlers;
     this.#limits = linkLimitsOf(options.limits);
     this.#memory = options.memory ?? new LinkMemory();
     this.#counters = LinkCounters.of(options.counters);
-    this.#challenge = options.challenge ?? randomChallenge();
     this.#queue = new SendQueue(this.#limits, this.#memory);
-    this.#inventory = new InventoryBatch(this.#limits.inventoryItemsMax);
-    this.#parser = new StreamParser({ payloadMax: (code) => this.#payloadMax(code) });
-    this.#sink = {
-      frame: (code, payload, crcValid) => this.#frame(code, payload, crcValid),
-      time: (ms) => {
-        this.#times.push({ at: this.#o.clock.nowMs(), sent: Number(ms) });
-      },
-      // Ping, probe byte or garbage: it has refreshed the timer already (03 §2).
-      byte: (b) => this.#byte(b),
-    };
     const now = options.clock.nowMs();
     this.#startedMs = now;
     this.#receivedMs = now;
     this.#sentMs = now;
     this.#progressMs = now;
     this.#counters.started(this.direction);
-    this.#resumption = this.#makeResumption();
+    this.#inside = new Link.Inside(this);
+    this.#greeting = new Greeting(this.#inside, transport, options, this.#limits, this.#counters);
     tickerOf(options.clock, this.#limits.tickMs).add(this);
-    transport.start({
-      data: (chunk) => this.#data(chunk),
-      drain: () => this.#drain(),
-      close: (reason, detail) => {
-        const l = this.#leaving;
-        if (l?.said === true) this.#finish('bye-sent', l.code, '', l.text);
-        else this.#finish(TRANSPORT_END[reason], null, '', detail);
-      },
-    });
-    if (this.direction === 'in') this.#write(encodeTimeRecords(Math.round(options.self.networkTimeMs())));
-    else if (this.#resumption?.begin() !== true) void this.#sayHello();
-  }
-
-  #makeResumption(): LinkResumption | null {
-    const { self, clock, policy = {}, issuer, tickets } = this.#o;
-    const host: ResumeHost = {
-      self,
-      policy,
-      observedIp: this.transport.remoteAddress,
-      nowMs: () => clock.nowMs(),
-      timeDifferenceSeconds: () => timeDifferenceSeconds(timeSamplesMs(this.#times)),
-      write: (code, payload) => this.#writeFrame(encodeFrame(code, payload)),
-      open: (peer) => this.#open(peer),
-      sayFullHello: () => void this.#sayHello(),
-      bye: (code, text, data) => {
-        this.#counters.refused(this.direction, code);
-        this.bye(code, text, data);
-      },
-      unexpected: () => this.#counters.error('before_hello'),
-    };
-    if (this.direction === 'out') return tickets === undefined ? null : new DiallingResumption(host, tickets);
-    if (issuer === undefined) return null;
-    return new AcceptingResumption(host, issuer, () => endpointText(self.publicEndpoint()));
+    transport.start(this.#inside);
+    this.#greeting?.begin();
   }
 
   /** Who is there; set from `onOpen` on and kept after the end. */
@@ -238,30 +173,21 @@ export class Link {
     return this.#admits(frame.length, lane) && this.#enqueue(frame, lane);
   }
 
-  /**
-   * The frame around the payload that a handler was given, as it came, to be sent on with {@link Link.sendFrame} of
-   * any link: a view where the transport leaves its chunks alone, else a copy.
-   */
-  receivedFrame(code: number, payload: Uint8Array): Uint8Array {
-    const frame = frameAround(code, payload);
-    return this.transport.chunksStay ? frame : frame.slice();
-  }
-
   /** Adds an item to the next inventory2 (04 §3.2). False when the batch is full or the link is not open. */
   announce(item: InventoryItem): boolean {
-    return this.#offer(() => this.#inventory.add(item));
+    return this.#offer((batch) => batch.add(item));
   }
 
   /** As {@link announce} for a keep-alive; the peer's line decides its form. `message`: the payload of code 34. */
   announceKeepAlive(keepAlive: AnnouncedKeepAlive, message: Uint8Array): boolean {
-    return this.#offer(() => this.#inventory.addKeepAlive(keepAlive, message));
+    return this.#offer((batch) => batch.addKeepAlive(keepAlive, message));
   }
 
   /** Says why and ends (03 §5.2). What waits in the queues is dropped. */
   bye(code: number, text = '', data = ''): void {
     if (this.#state === 'closed') return;
     // Once is enough.
-    if (this.#leaving?.said !== true) this.#write(encodeFrame(Code.bye, encodeBye({ code, text, data })));
+    if (this.#leaving?.said !== true) this.#write(byeFrame(code, text, data));
     // First ours: some transports report their end inside this call.
     this.#finish('bye-sent', code, data, text);
     this.transport.end();
@@ -281,7 +207,7 @@ export class Link {
   #leaveIfFlushed(): void {
     const l = this.#leaving;
     if (l === null || l.said || this.#blocked || this.#queue.frames > 0) return;
-    this.#write(encodeFrame(Code.bye, encodeBye({ code: l.code, text: l.text, data: '' })));
+    this.#write(byeFrame(l.code, l.text));
     l.said = true;
     l.saidMs = this.#o.clock.nowMs();
   }
@@ -306,7 +232,7 @@ export class Link {
     if (!this.#paused) return;
     this.#paused = false;
     this.#receivedMs = this.#o.clock.nowMs();
-    if (this.#state !== 'judging' && this.#throttle === null) this.transport.resume();
+    if (this.#greeting?.judging !== true && this.#throttle === null) this.transport.resume();
   }
 
   /** Reads nothing for so long; what the peer sends meanwhile fills its own window. */
@@ -366,8 +292,7 @@ export class Link {
     if (this.#state === 'closed') return;
     this.#blocked = false;
     this.#holdTransport(0);
-    // A batch that became due meanwhile goes ahead of everything queued (04 §3.2).
-    if (this.#inventory.size > 0 && this.#inventoryTimer === null) this.#flushInventory();
+    if (this.#announcements?.isDue === true) this.#flushInventory();
     while (!this.#blocked) {
       const frame = this.#queue.shift();
       if (frame === null) break;
@@ -377,41 +302,35 @@ export class Link {
     if (!this.#refusedSends || this.#queue.bytes > this.#limits.sendQueueBytesMax / 2) return;
     if (this.#queue.frames > this.#limits.sendQueueFramesMax / 2) return;
     this.#refusedSends = false;
-    this.#guard(() => this.#o.handlers.onDrain?.(this));
+    this.#guard(() => this.#handlers.onDrain?.(this));
   }
 
-  #offer(add: () => boolean): boolean {
+  #offer(add: (batch: InventoryBatch) => boolean): boolean {
     if (this.#state !== 'open') {
       this.#counters.dropped('inventory', 'not_open');
       return false;
     }
-    if (!add()) {
+    this.#announcements ??= new Announcements(this.#o.clock, this.#limits, () => this.#flushInventory());
+    if (!this.#announcements.offer(add)) {
       this.#counters.dropped('inventory', 'frames');
       return false;
-    }
-    if (this.#inventoryTimer === null) {
-      const sinceLast = this.#o.clock.nowMs() - this.#inventoryFlushedMs;
-      const wait = Math.max(this.#limits.inventoryDelayMs, this.#limits.inventoryIntervalMs - sinceLast);
-      this.#inventoryTimer = this.#o.clock.after(wait, () => {
-        this.#inventoryTimer = null;
-        if (!this.#blocked) this.#flushInventory();
-      });
     }
     return true;
   }
 
+  /** Due; while the transport is full it waits, and goes ahead of everything queued then (04 §3.2). */
   #flushInventory(): void {
     const peer = this.#peer;
-    if (this.#state !== 'open' || peer === null) return;
-    this.#inventoryFlushedMs = this.#o.clock.nowMs();
-    for (const payload of this.#inventory.take(peer.line, peer.nodeType))
+    if (this.#blocked || this.#state !== 'open' || peer === null) return;
+    for (const payload of this.#announcements?.take(peer) ?? [])
       this.#writeFrame(encodeFrame(Code.inventory2, payload));
   }
 
   // --- receiving -------------------------------------------------------------------------------------------
 
   #payloadMax(code: number): number {
-    const trusted = this.#state === 'open' || (this.#state === 'judging' && this.direction === 'out');
+    const g = this.#greeting;
+    const trusted = g === null || (g.judging && this.direction === 'out');
     return trusted
       ? this.#limits.payloadBytesMax(code, this.#peer?.nodeType)
       : this.#limits.helloPayloadBytesMax;
@@ -421,13 +340,13 @@ export class Link {
     if (this.#state === 'closed') return;
     this.#receivedMs = this.#o.clock.nowMs();
     this.#bytesIn += chunk.length;
-    if (this.#state === 'open') this.#o.handlers.onBytes?.(this, chunk.length);
+    if (this.#state === 'open') this.#handlers.onBytes?.(this, chunk.length);
     else if (this.direction === 'in' && this.#bytesIn > this.#limits.preHelloBytesMax) {
       this.#abort('pre-hello-bytes');
       return;
     }
     try {
-      this.#parser.push(chunk, this.#sink);
+      this.#parser.push(chunk, this.#inside);
       if (this.#parser.heldBytes !== this.#receivingBytes) this.#holdReceived();
     } catch (error) {
       if (!(error instanceof FrameTooLarge)) throw error;
@@ -447,12 +366,6 @@ export class Link {
     if (more && held > alwaysHeldBytes && receivingBytes > receivingBytesMax) this.#abort('receive-memory');
   }
 
-  /** Whoever says nothing of the protocol before its hello is cut with the rest of its chunk unread. */
-  #byte(b: number): void {
-    if (this.#state === 'open' || this.direction === 'out' || b === PING_BYTE || b === PROBE_BYTE) return;
-    if (++this.#garbageBytes > this.#limits.preHelloGarbageBytesMax) this.#abort('pre-hello-garbage');
-  }
-
   #frame(code: number, payload: Uint8Array, crcValid: boolean): void {
     if (!crcValid) {
       this.#counters.error('crc');
@@ -461,31 +374,32 @@ export class Link {
     this.#messagesIn++;
     this.#counters.message('in', code, payload.length);
     if (code === Code.bye) this.#onBye(payload);
-    else if (this.#resumption !== null && isResumeCode(code)) this.#resume(this.#resumption, code, payload);
-    else if (this.#state === 'open') {
-      // Exactly one hello per connection: a second one changes nothing (03 §3.5 step 0).
-      if (code === Code.hello || code === Code.helloData) this.#counters.error('hello_again');
-      else this.#deliver(code, payload);
-    } else if (code === Code.hello || code === Code.helloData) this.#onHello(code, payload);
-    else if (this.#state === 'judging' && this.direction === 'out' && this.#held.length < heldMessagesMax)
-      this.#held.push({ code, payload: payload.slice() });
-    else this.#counters.error('before_hello');
+    else if (isResumeCode(code) && (this.#o.issuer ?? this.#o.tickets) !== undefined)
+      this.#resume(code, payload);
+    else if (this.#greeting !== null) this.#greeting.message(code, payload);
+    // Exactly one hello per connection: a second one changes nothing (03 §3.5 step 0).
+    else if (code === Code.hello || code === Code.helloData) this.#counters.error('hello_again');
+    else this.#deliver(code, payload);
   }
 
-  /** A message of the extension. While a hello is judged there is nothing to resume any more. */
-  #resume(resumption: LinkResumption, code: number, payload: Uint8Array): void {
-    if (this.#state === 'judging') this.#counters.error('before_hello');
-    else
+  /** A message of the extension. */
+  #resume(code: number, payload: Uint8Array): void {
+    const { issuer } = this.#o;
+    if (this.#greeting !== null) this.#greeting.resume(code, payload);
+    else if (this.#resumption !== null) {
+      const resumption = this.#resumption;
+      this.#guard(() => resumption.message(code, payload, true));
+    } else if (isRenewal(code) && issuer !== undefined && this.isOpen)
       this.#guard(() => {
-        if (code === ResumeCode.renew && this.isOpen && resumption instanceof AcceptingResumption)
-          resumption.renew(this.#peer!, payload);
-        else resumption.message(code, payload, this.isOpen);
+        const answer = renewedTicket(issuer, this.#peer!, payload);
+        if (answer !== null) this.#writeFrame(answer);
       });
+    else this.#counters.error('before_hello');
   }
 
   #deliver(code: number, payload: Uint8Array): void {
     try {
-      this.#o.handlers.onMessage?.(this, code, payload);
+      this.#handlers.onMessage?.(this, code, payload);
     } catch (error) {
       this.#caught(error);
     }
@@ -506,8 +420,8 @@ export class Link {
       return;
     }
     this.#counters.error('handler');
-    if (this.#o.handlers.onError === undefined) throw error;
-    this.#o.handlers.onError(this, error);
+    if (this.#handlers.onError === undefined) throw error;
+    this.#handlers.onError(this, error);
   }
 
   #onBye(payload: Uint8Array): void {
@@ -522,123 +436,16 @@ export class Link {
     this.transport.end();
   }
 
-  // --- handshake -------------------------------------------------------------------------------------------
-
-  get #terms(): SignTerms {
-    return {
-      deadlineMs: this.#startedMs + this.#limits.helloTimeoutMs,
-      abandoned: () => this.#state === 'closed',
-    };
-  }
-
-  async #sayHello(): Promise<void> {
-    try {
-      const ask = this.#resumption instanceof DiallingResumption ? this.#resumption.ask() : undefined;
-      const payload = await buildHello(this.#o.self, this.#challenge, this.#terms, ask);
-      if (this.isClosed) return;
-      this.#hello = ask === undefined ? null : payload;
-      if (payload === null) this.#abort('hello-timeout', 'not signed in time');
-      else this.#writeFrame(encodeFrame(Code.hello, payload));
-    } catch (error) {
-      this.#broken(error);
-    }
-  }
-
-  #onHello(code: number, payload: Uint8Array): void {
-    if (this.#state === 'judging') {
-      this.#counters.error('hello_again');
-      return;
-    }
-    // The reference takes either on either side; we hold to the direction (03 §3.5 Quirk).
-    const expected = this.direction === 'in' ? Code.hello : Code.helloData;
-    if (code !== expected) {
-      this.#counters.error('wrong_direction');
-      this.#counters.refused(this.direction, Bye.deprecated);
-      this.bye(Bye.deprecated, 'Wrong direction of hello');
-      return;
-    }
-    this.#state = 'judging';
-    this.#resumption?.drop();
-    if (this.direction === 'in' && this.#resumption !== null) this.#hello = payload.slice();
-    // What follows helloData must wait for the verdict, so it may as well wait in the socket.
-    if (this.direction === 'out') this.transport.pause();
-    const base = {
-      network: this.#o.self.network,
-      observedIp: this.transport.remoteAddress,
-      engine: this.#o.engine,
-      candidatesMax: this.#limits.helloCandidatesMax,
-      timeDifferenceSeconds: timeDifferenceSeconds(timeSamplesMs(this.#times)),
-      terms: this.#terms,
-      ...(this.#o.verifyHello === undefined ? {} : { verify: this.#o.verifyHello }),
-      ...(this.#o.policy === undefined ? {} : { policy: this.#o.policy }),
-    };
-    const verdict =
-      this.direction === 'in'
-        ? judgeHello(payload, {
-            ...base,
-            ownEndpoint: endpointText(this.#o.self.publicEndpoint()),
-            busy: (deadlineMs) => this.#o.self.busy?.(deadlineMs) ?? null,
-          })
-        : judgeHelloData(payload, { ...base, challenge: this.#challenge });
-    verdict.then((v) => this.#judged(v)).catch((error: unknown) => this.#broken(error));
-  }
-
-  async #judged(verdict: Verdict): Promise<void> {
-    if (this.#state !== 'judging' || verdict.kind === 'ignore') return;
-    if (verdict.kind === 'refuse') {
-      this.#counters.refused(this.direction, verdict.bye);
-      this.bye(verdict.bye, verdict.text, verdict.data);
-      return;
-    }
-    if (this.direction === 'in') {
-      const answer = await answerHello(this.#o.self, verdict.peer, verdict.challenge, this.#terms, () =>
-        this.#offerTicket(verdict.peer, verdict.trailing),
-      );
-      if (this.isClosed) return; // gone while we signed
-      if (answer.code === Code.bye) {
-        this.#counters.refused('in', Bye.notReady);
-        const { code, text, data } = decodeBye(answer.payload);
-        this.bye(code, text, data);
-        return;
-      }
-      this.#writeFrame(encodeFrame(answer.code, answer.payload));
-    }
-    const { peer, trailing } = verdict;
-    const resumption = this.#resumption;
-    const mayKeep = resumption instanceof DiallingResumption && this.#hello !== null;
-    this.#open(mayKeep ? resumption.accepted(this.#hello!, trailing, peer) : peer);
-  }
-
-  async #offerTicket(peer: PeerInfo, trailing: Uint8Array | undefined): ReturnType<typeof makeOffer> {
-    const { issuer, self } = this.#o;
-    if (issuer === undefined || this.#hello === null) return null;
-    return makeOffer(issuer, peer, this.#hello, trailing, self.deviceId);
-  }
-
-  #open(peer: PeerInfo): void {
-    this.#peer = peer;
-    this.#hello = null;
+  #opened(peer: PeerInfo, held: readonly HeldMessage[], renews: boolean): void {
+    this.#peer = this.direction === 'in' ? keptPeer(peer, renews) : peer;
+    this.#resumption = this.#greeting?.resumption ?? null;
+    this.#greeting = null;
     this.#state = 'open';
     this.#counters.opened(this.direction, peer.nodeType);
     this.#counters.handshake(this.direction, 'ok', (this.#o.clock.nowMs() - this.#startedMs) / 1000);
-    this.#guard(() => this.#o.handlers.onOpen?.(this));
-    for (const { code, payload } of this.#held.splice(0)) if (this.isOpen) this.#deliver(code, payload);
+    this.#guard(() => this.#handlers.onOpen?.(this));
+    for (const { code, payload } of held) if (this.isOpen) this.#deliver(code, payload);
     if (!this.isClosed && !this.#paused && this.#throttle === null) this.transport.resume();
-  }
-
-  /** A failing signer or engine is our trouble, not the peer's: it may come back later. */
-  #broken(error: unknown): void {
-    if (this.#state === 'closed') return;
-    if (error instanceof VerifyBusy || error instanceof VerifyFailed) {
-      // Nothing is known of the signature, and nothing is wrong with the code: another time.
-      this.#counters.refused(this.direction, Bye.notReady);
-      this.bye(Bye.notReady, 'Not ready yet, please try again later');
-      return;
-    }
-    this.#counters.error('handler');
-    this.bye(Bye.notReady, 'Not ready yet, please try again later');
-    if (this.#o.handlers.onError === undefined) throw error;
-    this.#o.handlers.onError(this, error);
   }
 
   // --- time and end ----------------------------------------------------------------------------------------
@@ -646,16 +453,18 @@ export class Link {
   /** Timers of 03 §2.5, apart from whatever the sender is doing. Called by the ticker. */
   tick(now: number): void {
     if (this.#state === 'closed') return;
-    if (this.#state !== 'open' && now - this.#startedMs > this.#limits.helloTimeoutMs) {
-      this.#abort('hello-timeout');
-      return;
-    }
     const l = this.#leaving;
     if (l?.said === true && now - l.saidMs > this.#limits.leaveMs) {
       this.transport.end();
       return;
     }
-    this.#resumption?.tick(now, this.isOpen);
+    if (this.#greeting !== null) {
+      if (now - this.#startedMs > this.#limits.helloTimeoutMs) {
+        this.#abort('hello-timeout');
+        return;
+      }
+      this.#greeting.tick(now);
+    } else this.#resumption?.tick(now, this.isOpen);
     if (!this.#paused && this.#throttle === null && now - this.#receivedMs > this.#limits.silenceMs) {
       this.#abort('silence');
       return;
@@ -688,9 +497,7 @@ export class Link {
 
   /** Told, so that the peer knows that messages were lost and why, and then dropped. */
   #tooSlow(): void {
-    this.#write(
-      encodeFrame(Code.bye, encodeBye({ code: Bye.rejected, text: 'Reading too slowly', data: '' })),
-    );
+    this.#write(byeFrame(Bye.rejected, 'Reading too slowly'));
     this.#finish('slow-receiver', Bye.rejected, '', 'Reading too slowly');
     this.transport.end();
   }
@@ -714,11 +521,12 @@ export class Link {
     const opened = this.#state === 'open';
     this.#state = 'closed';
     this.#parser.stop();
-    this.#held = [];
+    this.#greeting = null;
     this.#release();
-    this.#inventoryTimer?.cancel();
+    this.#announcements?.stop();
     this.#throttle?.cancel();
-    const { clock, handlers } = this.#o;
+    const { clock } = this.#o;
+    const handlers = this.#handlers;
     tickerOf(clock, this.#limits.tickMs).remove(this);
     const close: LinkClose = { why, byeCode, data, text, opened };
     this.#counters.closed(this.direction, opened ? this.#peer!.nodeType : null, close);
@@ -726,4 +534,67 @@ export class Link {
     // Later, so that nobody is told inside a call of his own.
     queueMicrotask(() => this.#guard(() => handlers.onClose?.(this, close)));
   }
+
+  /** What transport, parser and greeting call: one object per link, and none of it for anybody else. */
+  private static readonly Inside = class implements StreamSink, TransportHandlers, GreetingHost {
+    constructor(private readonly link: Link) {}
+
+    // The transport.
+    data(chunk: Uint8Array): void {
+      this.link.#data(chunk);
+    }
+    drain(): void {
+      this.link.#drain();
+    }
+    close(reason: TransportCloseReason, detail: string): void {
+      const l = this.link.#leaving;
+      if (l?.said === true) this.link.#finish('bye-sent', l.code, '', l.text);
+      else this.link.#finish(TRANSPORT_END[reason], null, '', detail);
+    }
+
+    payloadMax(code: number): number {
+      return this.link.#payloadMax(code);
+    }
+    frame(code: number, payload: Uint8Array, crcValid: boolean): void {
+      this.link.#frame(code, payload, crcValid);
+    }
+    time(ms: bigint): void {
+      this.link.#greeting?.time(Number(ms));
+    }
+    /** Ping, probe byte or garbage: it has refreshed the timer already (03 §2). */
+    byte(b: number): void {
+      this.link.#greeting?.byte(b);
+    }
+
+    // The greeting.
+    get isClosed(): boolean {
+      return this.link.isClosed;
+    }
+    get startedMs(): number {
+      return this.link.#startedMs;
+    }
+    write(bytes: Uint8Array): void {
+      this.link.#write(bytes);
+    }
+    writeFrame(frame: Uint8Array): void {
+      this.link.#writeFrame(frame);
+    }
+    opened(peer: PeerInfo, held: readonly HeldMessage[], renews: boolean): void {
+      this.link.#opened(peer, held, renews);
+    }
+    bye(code: number, text: string, data?: string): void {
+      this.link.bye(code, text, data);
+    }
+    abort(why: LinkCloseWhy, text?: string): void {
+      this.link.#abort(why, text);
+    }
+    guard(call: () => void): void {
+      this.link.#guard(call);
+    }
+    failed(error: unknown): void {
+      const { onError } = this.link.#handlers;
+      if (onError === undefined) throw error;
+      onError.call(this.link.#handlers, this.link, error);
+    }
+  };
 }

@@ -6,7 +6,8 @@ import type { TransportCloseReason, TransportHandlers } from './transport.js';
  */
 export class MessageInbox {
   #handlers: TransportHandlers | null = null;
-  #unread: Uint8Array[] = [];
+  /** Null while nothing is unread. */
+  #unread: Uint8Array[] | null = null;
   #unreadBytes = 0;
   #paused = false;
   #ended: { readonly reason: TransportCloseReason; readonly detail: string } | null = null;
@@ -15,8 +16,8 @@ export class MessageInbox {
   constructor(
     /** Bytes kept for a reader that does not take them. */
     readonly unreadBytesMax: number,
-    /** Called when a message would go beyond; the transport then ends with `violation`. */
-    readonly onOverflow: () => void,
+    /** Told when a message would go beyond; the transport then ends with `violation`. */
+    private readonly owner: { overflowed(): void },
   ) {}
 
   /** True once {@link over} was called. */
@@ -46,15 +47,16 @@ export class MessageInbox {
   /** One message. `transient`: the buffer is taken back after this call, so keeping it means copying. */
   take(bytes: Uint8Array, transient: boolean): void {
     if (this.#ended !== null) return;
-    if (this.#handlers !== null && !this.#paused && this.#unread.length === 0) {
+    if (this.#handlers !== null && !this.#paused && this.#unread === null) {
       this.#handlers.data(bytes);
       return;
     }
     this.#unreadBytes += bytes.length;
     if (this.#unreadBytes > this.unreadBytesMax) {
-      this.onOverflow();
+      this.owner.overflowed();
       return;
     }
+    this.#unread ??= [];
     this.#unread.push(transient ? bytes.slice() : bytes);
   }
 
@@ -63,10 +65,10 @@ export class MessageInbox {
     if (this.#ended !== null) return;
     this.#ended = { reason, detail };
     if (reason === 'local' || reason === 'violation') {
-      this.#unread = [];
+      this.#unread = null;
       this.#unreadBytes = 0;
     }
-    if (this.#unread.length === 0) this.#report();
+    if (this.#unread === null) this.#report();
   }
 
   #later(): void {
@@ -74,12 +76,14 @@ export class MessageInbox {
   }
 
   #flush(): void {
-    while (!this.#paused && !this.#reported && this.#unread.length > 0) {
+    while (!this.#paused && !this.#reported && this.#unread !== null) {
       const bytes = this.#unread.shift()!;
+      // Before the reader sees it: what arrives from now on goes straight to him, or behind what he leaves.
+      if (this.#unread.length === 0) this.#unread = null;
       this.#unreadBytes -= bytes.length;
       this.#handlers!.data(bytes);
     }
-    if (this.#unread.length === 0) this.#report();
+    if (this.#unread === null) this.#report();
   }
 
   #report(): void {

@@ -74,13 +74,9 @@ class Fifo {
     }
     return frame;
   }
-
-  clear(): void {
-    this.#items = [];
-    this.#head = 0;
-    this.bytes = 0;
-  }
 }
+
+const EMPTY = new Fifo();
 
 /** The counter of 03 §2.6 starts over beyond this. */
 const sentCountMax = 100;
@@ -93,12 +89,8 @@ export type QueueRefusal = 'frames' | 'bytes' | 'total_bytes';
  * other sends under full load three are low, four normal and eight high. Order holds within a queue only.
  */
 export class SendQueue {
-  readonly #queues: { readonly [P in Lane]: Fifo } = {
-    control: new Fifo(),
-    high: new Fifo(),
-    normal: new Fifo(),
-    low: new Fifo(),
-  };
+  /** Null while nothing waits, which is nearly always: an idle connection carries no queues. */
+  #queues: { readonly [P in Lane]: Fifo } | null = null;
   /** Messages sent, in the counting of 03 §2.6. */
   #sent = 0;
 
@@ -110,18 +102,20 @@ export class SendQueue {
   ) {}
 
   get frames(): number {
+    if (this.#queues === null) return 0;
     const { control, high, normal, low } = this.#queues;
     return control.length + high.length + normal.length + low.length;
   }
 
   get bytes(): number {
+    if (this.#queues === null) return 0;
     const { control, high, normal, low } = this.#queues;
     return control.bytes + high.bytes + normal.bytes + low.bytes;
   }
 
   /** Whether a frame of that size would be refused now. */
   refusal(lane: Lane, bytes: number): QueueRefusal | null {
-    const q = this.#queues[lane];
+    const q = this.#queues?.[lane] ?? EMPTY;
     if (q.length >= this.limits.sendQueueFramesMax) return 'frames';
     if (q.length > 0 && q.bytes + bytes > this.limits.sendQueueBytesMax) return 'bytes';
     if (lane === 'control' || this.memory.queuedBytes + bytes <= this.memory.queuedBytesMax) return null;
@@ -133,6 +127,7 @@ export class SendQueue {
   push(frame: Uint8Array, lane: Lane): QueueRefusal | null {
     const refusal = this.refusal(lane, frame.length);
     if (refusal === null) {
+      this.#queues ??= { control: new Fifo(), high: new Fifo(), normal: new Fifo(), low: new Fifo() };
       this.#queues[lane].push(frame);
       this.memory.queuedBytes += frame.length;
     }
@@ -143,10 +138,9 @@ export class SendQueue {
   clear(): (readonly [Lane, number])[] {
     this.memory.queuedBytes -= this.bytes;
     const dropped: (readonly [Lane, number])[] = [];
-    for (const [lane, q] of Object.entries(this.#queues) as [Lane, Fifo][]) {
+    for (const [lane, q] of Object.entries(this.#queues ?? {}) as [Lane, Fifo][])
       if (q.length > 0) dropped.push([lane, q.length]);
-      q.clear();
-    }
+    this.#queues = null;
     return dropped;
   }
 
@@ -157,6 +151,7 @@ export class SendQueue {
 
   /** The next frame to send, or null when all queues are empty. */
   shift(): Uint8Array | null {
+    if (this.#queues === null) return null;
     const { control, high, normal, low } = this.#queues;
     const n = this.#sent;
     const from =
@@ -167,7 +162,10 @@ export class SendQueue {
           : n % 3 === 0 && normal.length > 0
             ? normal
             : [high, normal, low].find((q) => q.length > 0);
-    if (from === undefined) return null;
+    if (from === undefined) {
+      this.#queues = null;
+      return null;
+    }
     this.passed();
     const frame = from.shift();
     this.memory.queuedBytes -= frame.length;

@@ -44,8 +44,6 @@ export type AttachOutcome =
 export class Subscriptions {
   readonly #filters = new Map<number, CuckooFilter>();
   readonly #types: ReadonlySet<number>;
-  /** Called when a filter has been attached, so that whoever tells of events need not ask those who want none. */
-  onAttached: (() => void) | null = null;
 
   /** `types`: what may be attached; replaced only to look at the reference's behaviour with other types. */
   constructor(types: Iterable<number> = SUBSCRIPTION_TYPES) {
@@ -88,7 +86,6 @@ export class Subscriptions {
     if (filterBytes(parsed) - (old === undefined ? 0 : filterBytes(old)) > roomBytes)
       return { kind: 'refused', type, reason: 'memory' };
     this.#filters.set(type, parsed);
-    this.onAttached?.();
     return { kind: 'attached', type, items: parsed.count };
   }
 

@@ -1,3 +1,5 @@
+import { frameAround } from '../wire/index.js';
+
 /**
  * What carries a link's bytes. A transport is a plain duplex byte pipe: it knows no frames, no peers and no
  * timers of the protocol, so that one link implementation runs over TCP, WebSocket and memory alike.
@@ -56,6 +58,15 @@ export interface Transport {
   end(): void;
   /** Ends at once; what is buffered is lost. */
   destroy(): void;
+}
+
+/**
+ * The frame around the payload that a link handed out, as it came over `transport`, to be sent on with `sendFrame` of
+ * any link: a view where the transport leaves its chunks alone, else a copy.
+ */
+export function receivedFrame(transport: Transport, code: number, payload: Uint8Array): Uint8Array {
+  const frame = frameAround(code, payload);
+  return transport.chunksStay ? frame : frame.slice();
 }
 
 /** Something that accepts connections. */

@@ -6,6 +6,7 @@ import type { LinkLimits } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkMemory } from './link-memory.js';
 import type { TicketIssuer, TicketStore } from './resumption.js';
+import type { TransportCloseReason } from './transport.js';
 
 /** Who opened the connection: `in` = the peer dialled us, `out` = we dialled. */
 export type Direction = 'in' | 'out';
@@ -134,6 +135,14 @@ export type LinkCloseWhy =
   | 'transport-violation'
   | 'destroyed';
 
+/** Why a link ends whose transport did. */
+export const TRANSPORT_END: { readonly [R in TransportCloseReason]: LinkCloseWhy } = {
+  remote: 'remote-end',
+  local: 'destroyed',
+  error: 'transport-error',
+  violation: 'transport-violation',
+};
+
 export interface LinkClose {
   readonly why: LinkCloseWhy;
   /** Code of the bye sent or received, else null. */
@@ -143,6 +152,15 @@ export interface LinkClose {
   readonly text: string;
   /** True when the handshake had been completed. */
   readonly opened: boolean;
+}
+
+/** Traffic of one link so far. */
+export interface LinkStats {
+  readonly sinceMs: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 /** What happens on a link. All called from the event loop, never inside a call of the link's own methods. */

@@ -58,7 +58,7 @@ class WsClientTransport implements Transport {
     readonly remotePort: number,
     readonly clock: Clock,
   ) {
-    this.#inbox = new MessageInbox(wsUnreadBytesMax, () => this.#violate('too much unread'));
+    this.#inbox = new MessageInbox(wsUnreadBytesMax, this);
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('message', (e) => this.#message(e.data));
     socket.addEventListener('error', () => undefined); // a close event follows always
@@ -69,6 +69,10 @@ class WsClientTransport implements Transport {
 
   get bufferedBytes(): number {
     return this.#inbox.ended ? 0 : this.socket.bufferedAmount;
+  }
+
+  overflowed(): void {
+    this.#violate('too much unread');
   }
 
   start(handlers: TransportHandlers): void {

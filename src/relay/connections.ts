@@ -1,11 +1,11 @@
 import type { VerifyEngine } from '../identity/index.js';
-import type { LinkClose, LinkCloseWhy } from '../link/index.js';
 import {
   type BlockTip,
   type HandshakePolicy,
   isIpv4,
   Link,
   type LinkHandlers,
+  type LinkOptions,
   refuseTransport,
   type SelfInfo,
   type TicketIssuer,
@@ -16,19 +16,10 @@ import { Prober } from '../link/node/index.js';
 import { Bye } from '../wire/index.js';
 import type { AllowList } from './allow-list.js';
 import type { Blacklist } from './blacklist.js';
+import { type ConnectionHost, DialledConnection, InboundConnection, type PeerEvents } from './connection.js';
 import type { RelayContext } from './context.js';
-import type { Place, SourceRefusal } from './fairness.js';
+import type { SourceRefusal } from './fairness.js';
 import type { Candidate, DialEvents } from './outbound.js';
-import { type PeerRole, RelayPeer } from './peer.js';
-
-/** What the node does when a connection becomes a peer and stops being one. */
-export interface PeerEvents {
-  opened(peer: RelayPeer): void;
-  message(peer: RelayPeer, code: number, payload: Uint8Array): void;
-  closed(peer: RelayPeer, close: LinkClose): void;
-  /** A peer refused our address (bye 600) and told the one it sees. */
-  endpointReported(reporter: string, ip: string): void;
-}
 
 export interface ConnectionsOptions {
   readonly engine: VerifyEngine;
@@ -48,13 +39,6 @@ export interface ConnectionsOptions {
   readonly allowList: AllowList;
 }
 
-/** Ends of a connection before its hello that no peer brings about by mistake. */
-const OFFENCES: ReadonlySet<LinkCloseWhy> = new Set<LinkCloseWhy>([
-  'pre-hello-garbage',
-  'pre-hello-bytes',
-  'frame-too-large',
-]);
-
 /**
  * Makes links of transports: counts what is half open, refuses what is too much, judges hellos with the node's
  * policy, and hands complete ones to the node as peers.
@@ -68,12 +52,26 @@ export class Connections {
   /** Limits probes by target; made anew when the address to bind changes. */
   #prober: { readonly ip: string; readonly prober: Prober } | null = null;
   #draining = false;
+  /** Shared by all inbound links. */
+  #inboundOptions: Omit<LinkOptions, 'handlers'> | null = null;
+  readonly #host: ConnectionHost;
 
   constructor(
     private readonly ctx: RelayContext,
     private readonly options: ConnectionsOptions,
-    private readonly events: PeerEvents,
-  ) {}
+    events: PeerEvents,
+  ) {
+    this.#host = {
+      ctx,
+      events,
+      gone: (link) => void this.#links.delete(link),
+      greeted: (source) => this.#greeted(source),
+      left: (place) => {
+        this.#inbound--;
+        ctx.fairness.left(place);
+      },
+    };
+  }
 
   /** Inbound connections in any state. */
   get inbound(): number {
@@ -148,31 +146,16 @@ export class Connections {
     this.#inbound++;
     this.#greetingTotal++;
     this.#greeting.set(source, fromSource + 1);
-    let greeting = true;
-    const greeted = (): void => {
-      if (!greeting) return;
-      greeting = false;
-      this.#greetingTotal--;
-      const left = (this.#greeting.get(source) ?? 1) - 1;
-      if (left <= 0) this.#greeting.delete(source);
-      else this.#greeting.set(source, left);
-    };
-    this.#link(
-      transport,
-      'inbound',
-      null,
-      this.#inboundPolicy(),
-      {
-        open: greeted,
-        close: (_link, close) => {
-          greeted();
-          if (!close.opened && OFFENCES.has(close.why)) this.ctx.fairness.offended(source);
-          this.#inbound--;
-          this.ctx.fairness.left(place);
-        },
-      },
-      place,
-    );
+    this.#inboundOptions ??= this.#linkOptions('in', this.#inboundPolicy());
+    this.#link(transport, this.#inboundOptions, new InboundConnection(this.#host, place));
+  }
+
+  /** An inbound connection has said who it is, or has gone before. */
+  #greeted(source: string): void {
+    this.#greetingTotal--;
+    const left = (this.#greeting.get(source) ?? 1) - 1;
+    if (left <= 0) this.#greeting.delete(source);
+    else this.#greeting.set(source, left);
   }
 
   #refuseSource(transport: Transport, why: SourceRefusal): void {
@@ -243,70 +226,31 @@ export class Connections {
       blacklisted: (address, at) => this.#blacklisted(address, at),
       ...(transport.remoteAddress === '' && isIpv4(host) ? { expectedEndpoints: [candidate.host] } : {}),
     };
-    return this.#link(transport, role, candidate.host, policy, {
-      open: (link) => events.onOpen(link),
-      close: (link, close) => {
-        if (close.byeCode === Bye.incorrectIp && close.why === 'bye-received')
-          this.events.endpointReported(transport.remoteAddress, close.data);
-        events.onClose(link, close);
-      },
-    });
+    const connection = new DialledConnection(this.#host, role, candidate.host, events);
+    return this.#link(transport, this.#linkOptions('out', policy), connection);
   }
 
-  #link(
-    transport: Transport,
-    role: PeerRole,
-    dialledHost: string | null,
-    policy: HandshakePolicy,
-    hooks: { open(link: Link): void; close(link: Link, close: LinkClose): void },
-    place: Place | null = null,
-  ): Link {
-    let peer: RelayPeer | null = null;
-    const handlers: LinkHandlers = {
-      onOpen: (link) => {
-        const { fairness, clock } = this.ctx;
-        peer = new RelayPeer(link, role, fairness, clock.nowMs(), dialledHost, place);
-        hooks.open(link);
-        this.events.opened(peer);
-      },
-      onBytes: (link, bytes) => {
-        if (peer === null) return;
-        const waitMs = this.ctx.fairness.received(peer.budgets, bytes, this.ctx.clock.nowMs());
-        if (waitMs > 0) link.throttle(waitMs);
-      },
-      onMessage: (_link, code, payload) => {
-        if (peer !== null) this.events.message(peer, code, payload);
-      },
-      // A bug of ours ends neither the process nor, unseen, the matter (03 §6).
-      onError: (_link, error) =>
-        this.ctx.log('error', 'link_handler_error', {
-          peer: transport.remoteAddress,
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        }),
-      onClose: (link, close) => {
-        this.#links.delete(link);
-        hooks.close(link, close);
-        if (peer === null) return;
-        this.ctx.fairness.close(peer.budgets);
-        this.events.closed(peer, close);
-      },
-    };
-    const { self, engine, verifyHello, issuer, challenge } = this.options;
-    const link = new Link(transport, {
-      direction: role === 'inbound' ? 'in' : 'out',
-      self,
-      clock: this.ctx.clock,
-      engine,
-      counters: this.ctx.counters,
-      handlers,
-      policy,
-      limits: this.ctx.linkLimits,
-      memory: this.ctx.linkMemory,
-      ...(role === 'inbound' ? { verifyHello, issuer } : {}),
-      ...(challenge === null || role === 'inbound' ? {} : { challenge }),
-    });
+  #link(transport: Transport, options: Omit<LinkOptions, 'handlers'>, handlers: LinkHandlers): Link {
+    const link = new Link(transport, options, handlers);
     this.#links.add(link);
     return link;
+  }
+
+  #linkOptions(direction: 'in' | 'out', policy: HandshakePolicy): Omit<LinkOptions, 'handlers'> {
+    const { self, engine, verifyHello, issuer, challenge } = this.options;
+    const { clock, counters, linkLimits, linkMemory } = this.ctx;
+    return {
+      direction,
+      self,
+      clock,
+      engine,
+      counters,
+      policy,
+      limits: linkLimits,
+      memory: linkMemory,
+      ...(direction === 'in' ? { verifyHello, issuer } : {}),
+      ...(challenge === null || direction === 'in' ? {} : { challenge }),
+    };
   }
 
   /** Newcomers get bye 700 from now on. */

@@ -139,7 +139,7 @@ export class RelayControl {
         t.serverQueueFrames += p.link.queuedFrames;
         t.serverQueueBytes += p.link.queuedBytes;
       }
-      t.subscriptions += p.subscriptions.types.length;
+      t.subscriptions += p.subscriptions?.types.length ?? 0;
     }
     const { inbound, greeting } = this.connections;
     return { ...t, peers: [...groups.values()], inbound, greeting };
@@ -343,7 +343,7 @@ function snapshotOf(p: RelayPeer): PeerSnapshot {
     ...link.stats,
     queuedFrames: link.queuedFrames,
     queuedBytes: link.queuedBytes,
-    subscriptions: p.subscriptions.types.length,
+    subscriptions: p.subscriptions?.types.length ?? 0,
     height: p.height,
   };
 }

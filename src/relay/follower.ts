@@ -36,7 +36,7 @@ export function tellTransaction(ctx: RelayContext, payload: Uint8Array): void {
     tx.sender === null ? null : isRsaPublicKey(tx.sender) ? addressFromKey(tx.sender) : tx.sender;
   for (const p of ctx.peers.filter((x) => x.isInbound && x.isClient)) {
     const watches = (type: number, wallet: Uint8Array): boolean =>
-      p.subscriptions.has(type, wallet) && p.mayWatch(bytesKey(wallet));
+      p.subscriptions?.has(type, wallet) === true && p.mayWatch(bytesKey(wallet));
     const wanted =
       (sender !== null && watches(EventType.transactionFrom, sender)) ||
       parties.some((a) => watches(EventType.transactionTo, a));

@@ -118,7 +118,7 @@ export class Gossip {
         p.isInbound &&
         p !== from &&
         (p.isClient || p.isRelay) &&
-        p.subscriptions.hasTag(EventType.keepAlive, tag) &&
+        p.subscriptions?.hasTag(EventType.keepAlive, tag) === true &&
         p.mayWatch(key) &&
         p.send(Code.keepAlivePresence, ka.bytes)
       )

@@ -25,11 +25,12 @@ export class RelayPeer {
   /** Source address as this relay sees it. */
   readonly sourceAddress: string;
   readonly info: PeerInfo;
-  readonly subscriptions: Subscriptions;
   /** Highest block it named; 0 = unknown (docs/protocol/09 §12). */
   height: number;
   /** What it may cost, and whom it shares with. */
   readonly budgets: Budgets;
+  /** Null while it has attached none, as most. */
+  #subscriptions: Subscriptions | null = null;
   /** Made when the first transaction comes: most connections never send one. */
   #transactions: TokenBucket | null = null;
 
@@ -52,7 +53,6 @@ export class RelayPeer {
     this.nodeType = info.nodeType;
     this.sourceAddress = info.observedIp;
     this.height = info.lastBlock?.number ?? 0;
-    this.subscriptions = new Subscriptions();
     const isServer = this.isLedger || this.isRelay;
     const kind = isServer ? 'server' : info.verified === 'none' ? 'unproven' : 'client';
     this.budgets = fairness.open(kind, place);
@@ -88,6 +88,17 @@ export class RelayPeer {
     this.#transactions ??= new TokenBucket(transactionsPerSecond, transactionsBurst, nowMs);
     this.#transactions.setRate(transactionsPerSecond, transactionsBurst);
     return this.#transactions.take(nowMs);
+  }
+
+  /** Its event filters; null when it never attached one. */
+  get subscriptions(): Subscriptions | null {
+    return this.#subscriptions;
+  }
+
+  /** Its event filters, to attach one. */
+  subscribing(): Subscriptions {
+    this.#subscriptions ??= new Subscriptions();
+    return this.#subscriptions;
   }
 
   get isOpen(): boolean {
@@ -131,10 +142,13 @@ export class RelayPeer {
 /** What the ledger's side needs of whoever asks it: a connection here, or one of another process. */
 export type AskingPeer = Pick<RelayPeer, 'id' | 'isOpen' | 'isClient' | 'isRelay' | 'send' | 'maySubmit'>;
 
+const NOBODY: readonly RelayPeer[] = [];
+
 /** All connections that completed their handshake, findable by id, wallet and kind. */
 export class PeerSet {
   readonly #byId = new Map<number, RelayPeer>();
-  readonly #byWallet = new Map<string, RelayPeer[]>();
+  /** The one connection of a wallet, or its several. */
+  readonly #byWallet = new Map<string, RelayPeer | RelayPeer[]>();
   readonly #subscribers = new Set<RelayPeer>();
 
   get size(): number {
@@ -143,21 +157,26 @@ export class PeerSet {
 
   add(peer: RelayPeer): void {
     this.#byId.set(peer.id, peer);
-    const subscribes = (): void => void this.#subscribers.add(peer);
-    if (peer.subscriptions.types.length > 0) subscribes();
-    peer.subscriptions.onAttached = subscribes;
-    const list = this.#byWallet.get(peer.walletKey);
-    if (list === undefined) this.#byWallet.set(peer.walletKey, [peer]);
-    else list.push(peer);
+    this.subscribed(peer);
+    const held = this.#byWallet.get(peer.walletKey);
+    if (held === undefined) this.#byWallet.set(peer.walletKey, peer);
+    else if (Array.isArray(held)) held.push(peer);
+    else this.#byWallet.set(peer.walletKey, [held, peer]);
+  }
+
+  /** It may have attached a filter: from now on it is told of events. */
+  subscribed(peer: RelayPeer): void {
+    const any = (peer.subscriptions?.types.length ?? 0) > 0;
+    if (any && this.#byId.has(peer.id)) this.#subscribers.add(peer);
   }
 
   remove(peer: RelayPeer): void {
     if (!this.#byId.delete(peer.id)) return;
     this.#subscribers.delete(peer);
-    peer.subscriptions.onAttached = null;
-    const list = this.#byWallet.get(peer.walletKey)!;
-    list.splice(list.indexOf(peer), 1);
-    if (list.length === 0) this.#byWallet.delete(peer.walletKey);
+    const held = this.#byWallet.get(peer.walletKey);
+    const left = Array.isArray(held) ? held.filter((p) => p !== peer) : [];
+    if (left.length === 0) this.#byWallet.delete(peer.walletKey);
+    else this.#byWallet.set(peer.walletKey, left.length === 1 ? left[0]! : left);
   }
 
   /** Connections that have subscribed to something since they came. */
@@ -170,7 +189,8 @@ export class PeerSet {
   }
 
   byWallet(walletKey: string): readonly RelayPeer[] {
-    return this.#byWallet.get(walletKey) ?? [];
+    const held = this.#byWallet.get(walletKey);
+    return held === undefined ? NOBODY : Array.isArray(held) ? held : [held];
   }
 
   all(): IterableIterator<RelayPeer> {

@@ -108,26 +108,27 @@ export class PresenceSide {
 
   peerClosed(peer: RelayPeer): void {
     this.#handlers.drop(peer.id);
-    this.#subscriptionBytes -= peer.subscriptions.bytes;
+    this.#subscriptionBytes -= peer.subscriptions?.bytes ?? 0;
   }
 
   /** Keeps the sum of all filters right while those of one connection change. */
   #subscribing<T>(peer: RelayPeer, change: () => T): T {
-    const before = peer.subscriptions.bytes;
+    const before = peer.subscriptions?.bytes ?? 0;
     try {
       return change();
     } finally {
-      this.#subscriptionBytes += peer.subscriptions.bytes - before;
+      this.#subscriptionBytes += (peer.subscriptions?.bytes ?? 0) - before;
     }
   }
 
   #detach(peer: RelayPeer, payload: Uint8Array): void {
-    this.#subscribing(peer, () => peer.subscriptions.detach(payload));
+    this.#subscribing(peer, () => peer.subscribing().detach(payload));
   }
 
   #attach(peer: RelayPeer, payload: Uint8Array): void {
     const room = this.ctx.limits.subscriptionBytesTotalMax - this.#subscriptionBytes;
-    const outcome = this.#subscribing(peer, () => peer.subscriptions.attach(payload, room));
+    const outcome = this.#subscribing(peer, () => peer.subscribing().attach(payload, room));
+    this.ctx.peers.subscribed(peer);
     this.ctx.counters
       .counter('ixian_subscriptions_total', 'attachEvent requests by outcome', {
         result: outcome.kind === 'attached' ? 'attached' : outcome.reason,

@@ -117,8 +117,12 @@ export class SessionTable<P extends SessionPeer> {
     const { address } = peer.info;
     let wallet = this.#wallets.get(address);
     if (wallet === undefined) {
-      wallet = { claims: [], receivers: NOBODY };
+      // A literal of one takes the room of one; an empty array that is pushed to, that of seventeen.
+      wallet = { claims: [{ peer, proof }], receivers: NOBODY };
       this.#wallets.set(address, wallet);
+      this.#recompute(wallet);
+      this.#observer?.added(peer, proof);
+      return;
     }
     let at = wallet.claims.length;
     while (at > 0 && !this.#isLater(peer, wallet.claims[at - 1]!.peer)) at--;

@@ -1,4 +1,5 @@
 import type { Counter, Counters, Histogram } from '../counters/index.js';
+import { receivedFrame } from '../link/index.js';
 import { EnvelopeScan, encodeRelayError, StreamMessageType } from '../messages/index.js';
 import { bytesEqualAt, Code, DecodeError, encodeFrame } from '../wire/index.js';
 import type { ClusterMessages } from './cluster-messages.js';
@@ -143,7 +144,7 @@ export class StreamRouter {
       return false;
     }
     // The same bytes for all receivers; nothing is framed or summed again.
-    const frame = from.link.receivedFrame(Code.s2data, payload);
+    const frame = receivedFrame(from.link.transport, Code.s2data, payload);
     let taken = 0;
     let remote = 0;
     for (const r of receivers)

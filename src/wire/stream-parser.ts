@@ -24,6 +24,8 @@ export interface StreamSink {
   frame(code: number, payload: Uint8Array, crcValid: boolean, crc: number): void;
   /** A time-sync record, milliseconds; at most five per stream (03 §2.4). */
   time(ms: bigint): void;
+  /** As {@link StreamParserOptions.payloadMax}, in its place. */
+  payloadMax?(code: number): number;
   /** A single byte that starts nothing: ping, probe byte or garbage (03 §2). */
   byte(b: number): void;
 }
@@ -35,6 +37,8 @@ export interface StreamParserOptions {
    */
   readonly payloadMax?: (code: number) => number;
 }
+
+const NO_OPTIONS: StreamParserOptions = {};
 
 /** First allocation for a frame that spans chunks: one of this size costs one allocation. */
 const collectBytesInitial = 2 * 1024;
@@ -49,7 +53,7 @@ const collectBytesInitial = 2 * 1024;
  * there; the reference throws all 12 bytes away (03 §2.3 Quirk).
  */
 export class StreamParser {
-  readonly #payloadMax: (code: number) => number;
+  readonly #payloadMax: ((code: number) => number) | undefined;
   /** Bytes of a header or time record that began in an earlier chunk. */
   #head = EMPTY_BYTES;
   #headLength = 0;
@@ -61,8 +65,8 @@ export class StreamParser {
   #timesLeft = TIME_RECORDS_PER_CONNECTION;
   #stopped = false;
 
-  constructor(options: StreamParserOptions = {}) {
-    this.#payloadMax = options.payloadMax ?? (() => framePayloadBytesMax);
+  constructor(options: StreamParserOptions = NO_OPTIONS) {
+    this.#payloadMax = options.payloadMax;
   }
 
   /** Time records read so far. */
@@ -167,7 +171,7 @@ export class StreamParser {
 
   /** A header that starts at `bytes[at]`; hands the frame out when it is all there. Returns the new position. */
   #accept(h: FrameHeader, bytes: Uint8Array, at: number, sink: StreamSink): number {
-    const max = this.#payloadMax(h.code);
+    const max = sink.payloadMax?.(h.code) ?? this.#payloadMax?.(h.code) ?? framePayloadBytesMax;
     const verdict = judgeLength(h, max);
     const from = at + FRAME_HEADER_BYTES;
     if (verdict === 'empty') return from; // a no-op, not an error (03 §2.3)

@@ -257,7 +257,7 @@ describe('message inbox', () => {
 
   it('hands over what is unread before the peer’s end, also to a paused reader', async () => {
     const { seen, handlers } = collect();
-    const inbox = new MessageInbox(100, () => undefined);
+    const inbox = new MessageInbox(100, { overflowed: () => undefined });
     inbox.start(handlers);
     inbox.pause();
     inbox.take(pattern(5), true);
@@ -271,7 +271,7 @@ describe('message inbox', () => {
 
   it('drops what is unread at our own end', async () => {
     const { seen, handlers } = collect();
-    const inbox = new MessageInbox(100, () => undefined);
+    const inbox = new MessageInbox(100, { overflowed: () => undefined });
     inbox.start(handlers);
     inbox.pause();
     inbox.take(pattern(5), true);
@@ -284,9 +284,7 @@ describe('message inbox', () => {
 
   it('tells of overflow instead of keeping more than its bound', () => {
     let overflows = 0;
-    const inbox = new MessageInbox(10, () => {
-      overflows++;
-    });
+    const inbox = new MessageInbox(10, { overflowed: () => void overflows++ });
     inbox.take(pattern(10), false);
     expect(overflows).toBe(0);
     inbox.take(pattern(1), false);

@@ -178,7 +178,8 @@ describe('06 §8 and 04 §4.2 a relay’s keep-alive', () => {
 function watch(n: Node, ...wallets: Uint8Array[]): void {
   const f = CuckooFilter.empty(Math.max(1, wallets.length));
   for (const w of wallets) f.add(w);
-  n.peer.subscriptions.attach(encodeAttachEvent({ type: EventType.keepAlive, filter: f.encode() }));
+  n.peer.subscribing().attach(encodeAttachEvent({ type: EventType.keepAlive, filter: f.encode() }));
+  stage.ctx.peers.subscribed(n.peer);
 }
 
 describe('04 §1.4 who hears of a wallet', () => {

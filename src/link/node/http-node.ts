@@ -56,7 +56,7 @@ class WsTransport implements Transport {
     readonly clock: Clock,
     unreadBytesMax: number,
   ) {
-    this.#inbox = new MessageInbox(unreadBytesMax, () => this.#violate(1009, 'too much unread'));
+    this.#inbox = new MessageInbox(unreadBytesMax, this);
     socket.on('message', (data: Uint8Array, isBinary: boolean) => {
       if (!isBinary) this.#violate(1003, 'binary messages only');
       // Also behind our own end: what the peer sent before it saw that end is taken, as over TCP.
@@ -72,6 +72,10 @@ class WsTransport implements Transport {
 
   get bufferedBytes(): number {
     return this.#inbox.ended ? 0 : this.socket.bufferedAmount;
+  }
+
+  overflowed(): void {
+    this.#violate(1009, 'too much unread');
   }
 
   start(handlers: TransportHandlers): void {

@@ -92,7 +92,8 @@ export interface UwsModule {
 }
 
 interface SocketData {
-  readonly request: UpgradeRequest;
+  /** Null from the moment its connection was handed over: an open one does not carry its headers along. */
+  request: UpgradeRequest | null;
   transport: UwsTransport | null;
 }
 
@@ -117,11 +118,15 @@ class UwsTransport implements Transport {
   ) {
     this.#socket = socket;
     // This library cannot pause a WebSocket, so an unread rest is kept and bounded.
-    this.#inbox = new MessageInbox(unreadBytesMax, () => this.#violate(1009, 'too much unread'));
+    this.#inbox = new MessageInbox(unreadBytesMax, this);
   }
 
   get bufferedBytes(): number {
     return this.#socket?.getBufferedAmount() ?? 0;
+  }
+
+  overflowed(): void {
+    this.#violate(1009, 'too much unread');
   }
 
   start(handlers: TransportHandlers): void {
@@ -250,13 +255,15 @@ export class UwsHttpServer implements HttpServer {
       },
       open: (ws) => {
         const data = ws.getUserData();
+        const request = data.request!;
+        data.request = null;
         data.transport = new UwsTransport(
           ws,
-          data.request.remoteAddress,
+          request.remoteAddress,
           clock,
           route.unreadBytesMax ?? wsUnreadBytesMax,
         );
-        route.onConnection(data.transport, data.request);
+        route.onConnection(data.transport, request);
       },
       message: (ws, message, isBinary) =>
         ws.getUserData().transport?.message(new Uint8Array(message), isBinary),

@@ -73,16 +73,42 @@ class Turn {
 
 const turn = new Turn();
 
+/**
+ * A socket knows its transport, so that all sockets share the listeners below: closures of its own would be a
+ * kilobyte of every idle connection.
+ */
+const transportKey = Symbol('transport');
+
+interface OwnedSocket extends Socket {
+  [transportKey]: TcpTransport;
+}
+
+function onData(this: Socket, chunk: Uint8Array): void {
+  (this as OwnedSocket)[transportKey].received(chunk);
+}
+
+function onError(this: Socket, e: NodeJS.ErrnoException): void {
+  (this as OwnedSocket)[transportKey].over('error', e.code ?? e.message);
+}
+
+/** The reference does not notice a FIN; we end at once (03 §2.3). */
+function onEnd(this: Socket): void {
+  (this as OwnedSocket)[transportKey].over('remote', '');
+}
+
+function onDrain(this: Socket): void {
+  (this as OwnedSocket)[transportKey].drained();
+}
+
 class TcpTransport implements Transport {
   readonly kind = 'tcp';
   /** node:net reads every chunk into memory of its own. */
   readonly chunksStay = true;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  readonly localAddress: string;
   #handlers: TransportHandlers | null = null;
   /** Pieces of large frames that wait behind what the socket holds. */
-  #backlog: Uint8Array[] = [];
+  #backlog: Uint8Array[] | null = null;
   #backlogBytes = 0;
   #blocked = false;
   /** The turn in which it was written to last, and how many frames are gathered in it. */
@@ -102,13 +128,17 @@ class TcpTransport implements Transport {
   ) {
     this.remoteAddress = plainAddress(socket.remoteAddress ?? '');
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = plainAddress(socket.localAddress ?? '');
     socket.setNoDelay(true);
-    socket.on('error', (e: NodeJS.ErrnoException) => this.#over('error', e.code ?? e.message));
-    // The reference does not notice a FIN; we end at once (03 §2.3).
-    socket.on('end', () => this.#over(this.#ending ? 'local' : 'remote', ''));
-    socket.on('close', () => this.#over(this.#ending ? 'local' : 'remote', ''));
-    socket.on('drain', () => this.#drained());
+    (socket as OwnedSocket)[transportKey] = this;
+    socket.on('error', onError);
+    socket.on('end', onEnd);
+    socket.on('close', onEnd);
+    socket.on('drain', onDrain);
+  }
+
+  /** Looked up when asked for: an object of every socket otherwise. */
+  get localAddress(): string {
+    return plainAddress(this.socket.localAddress ?? '');
   }
 
   get bufferedBytes(): number {
@@ -122,10 +152,13 @@ class TcpTransport implements Transport {
       queueMicrotask(() => this.#report());
       return;
     }
-    this.socket.on('data', (chunk: Uint8Array) => {
-      if (this.#ended === null) handlers.data(chunk);
-    });
+    this.socket.on('data', onData);
     this.socket.resume();
+  }
+
+  /** A chunk arrived. */
+  received(chunk: Uint8Array): void {
+    if (this.#ended === null) this.#handlers!.data(chunk);
   }
 
   write(bytes: Uint8Array): boolean {
@@ -176,6 +209,7 @@ class TcpTransport implements Transport {
   }
 
   #slice(bytes: Uint8Array): void {
+    this.#backlog ??= [];
     for (let at = 0; at < bytes.length; at += writeSliceBytes)
       this.#backlog.push(bytes.subarray(at, at + writeSliceBytes));
     this.#backlogBytes += bytes.length;
@@ -184,17 +218,21 @@ class TcpTransport implements Transport {
 
   #feed(): void {
     // One piece at a time: several waiting ones would be merged into one system call again.
-    while (this.#backlog.length > 0 && this.socket.writableLength === 0) {
-      const piece = this.#backlog.shift()!;
+    const backlog = this.#backlog;
+    if (backlog === null) return;
+    while (backlog.length > 0 && this.socket.writableLength === 0) {
+      const piece = backlog.shift()!;
       this.#backlogBytes -= piece.length;
-      this.socket.write(piece, () => this.#drained());
+      this.socket.write(piece, () => this.drained());
     }
+    if (backlog.length === 0) this.#backlog = null;
   }
 
-  #drained(): void {
+  /** The socket has taken what it held. */
+  drained(): void {
     if (this.#ended !== null) return;
     this.#feed();
-    if (this.#ending && this.#backlog.length === 0) this.socket.end();
+    if (this.#ending && this.#backlog === null) this.socket.end();
     if (!this.#blocked || this.bufferedBytes >= transportHighWaterBytes) return;
     this.#blocked = false;
     this.#handlers?.drain();
@@ -211,7 +249,7 @@ class TcpTransport implements Transport {
   end(): void {
     if (this.#ending || this.#ended !== null) return;
     this.#ending = true;
-    if (this.#backlog.length === 0) this.socket.end();
+    if (this.#backlog === null) this.socket.end();
     // What the peer still sends must be read, or its FIN would never be seen.
     this.socket.resume();
     this.#linger = this.clock.after(transportLingerMs, () => this.socket.destroy());
@@ -222,10 +260,11 @@ class TcpTransport implements Transport {
     this.socket.destroy();
   }
 
-  #over(reason: TransportCloseReason, detail: string): void {
+  /** The end of the socket, however it came. */
+  over(reason: TransportCloseReason, detail: string): void {
     if (this.#ended !== null) return;
     this.#ended = { reason: this.#ending ? 'local' : reason, detail };
-    this.#backlog = [];
+    this.#backlog = null;
     this.#backlogBytes = 0;
     this.#linger?.cancel();
     this.socket.destroySoon();

@@ -125,6 +125,7 @@ export async function serveParent(c: Config, args: readonly string[]): Promise<n
           if (what === 'stop') life.end(why);
           else if (what === 'reload') s.reload();
           else if (what === 'drain') s.drain();
+          else if (what === 'resume') s.resume();
           else void upgrade(s, log, () => undefined);
         },
         onDrained: () => {

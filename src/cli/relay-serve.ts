@@ -14,6 +14,7 @@ import {
   type ApiBackend,
   addAppRoutes,
   Bans,
+  type ClusterOperator,
   type Config,
   DataFolderLock,
   DataFolderLocked,
@@ -275,6 +276,7 @@ async function run(
   let ops: OpsServer | null = null;
   let relay: Relay | null = null;
   let bans: Bans | null = null;
+  let cluster: ClusterOperator | null = null;
   let api: RunningApi | null = null;
   try {
     ops = await openOps(c, node, log, worker);
@@ -294,6 +296,8 @@ async function run(
       logPart(log),
     ];
     const reloader = new Reloader(c, { counters, read: reread, parts });
+    cluster = worker?.operate(node, relay, drain, bans, log) ?? null;
+    await cluster?.join();
     const backend: ApiBackend = {
       node,
       relay,
@@ -304,15 +308,14 @@ async function run(
       log,
       walletPath: resolve(c.text('wallet') ?? 'ixian.wal'),
       config: () => reloader.config,
-      startDrain: () =>
-        worker === null ? void drainOn(drain, reloader.config, log, life) : worker.port.ask('drain', 'api'),
+      startDrain: () => (worker === null ? life.onDrain() : worker.port.ask('drain', 'api')),
       reload: () => {
         worker?.port.ask('reload', 'api');
         return reloaded(reloader, log);
       },
       selfTest: () => selfTest(reloader.config, node, running),
       shutdown: (why) => (worker === null ? life.end(why) : worker.port.ask('stop', why)),
-      cluster: worker?.operate(node, relay, drain, bans, log) ?? null,
+      cluster,
     };
     api = await startApi(
       c,
@@ -324,7 +327,12 @@ async function run(
     );
     parts.push(...api.parts);
     life.onReload = () => void reloaded(reloader, log);
-    life.onDrain = () => void drainOn(drain, reloader.config, log, life);
+    life.onDrain = () =>
+      void drainOn(drain, reloader.config, log, () => {
+        // Of several processes the parent ends all, when the last one has drained.
+        if (worker !== null) worker.port.drained();
+        else if (reloader.config.text('drainThen') === 'exit') life.end('drained');
+      });
     if (worker === null) tellStarted(c, relay);
     else worker.serve(relay, life, reloader);
     const why = await life.ended;
@@ -333,6 +341,7 @@ async function run(
     drain.cancel();
     if (why === RETIRED) await relay.stop();
     else await stopGracefully(relay, reloader.config.whole('stopDrainSeconds'));
+    cluster?.leave();
     log.log('info', 'stopped');
     return Exit.ok;
   } finally {
@@ -396,7 +405,8 @@ function tellStarted(c: Config, relay: Relay): void {
     );
 }
 
-async function drainOn(drain: Drain, c: Config, log: EventLog, life: Life): Promise<void> {
+/** `onComplete`: what follows when nobody is left. */
+async function drainOn(drain: Drain, c: Config, log: EventLog, onComplete: () => void): Promise<void> {
   if (drain.state !== 'idle') return;
   log.log('info', 'drain_started', { seconds: c.whole('drainSeconds') });
   const complete = await drain.start({
@@ -405,7 +415,7 @@ async function drainOn(drain: Drain, c: Config, log: EventLog, life: Life): Prom
     minClients: c.whole('drainMinClients'),
   });
   log.log('info', 'drain_ended', { complete });
-  if (complete && c.text('drainThen') === 'exit') life.end('drained');
+  if (complete) onComplete();
 }
 
 /** Who the configuration refuses, every entry valid. */

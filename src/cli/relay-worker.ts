@@ -91,12 +91,13 @@ export class Worker {
       parentSamples: () => this.port.parentSamples,
       setLevel: (level) => log.setLevels(levelsFrom(level)),
       cancelDrain: () => drain.cancel(),
+      drainCancelled: () => this.port.ask('resume', 'api'),
       rereadBans: () =>
         void bans
           .reread()
           .catch((e: unknown) => log.log('error', 'bus_error', { topic: 'bans', error: String(e) })),
     });
-    bans.onSaved = () => operator.tellBans();
+    bans.onSaved = () => operator.tell({ bans: true });
     return operator;
   }
 

@@ -45,7 +45,7 @@ export interface ParentSample {
 }
 
 /** What an operator asks of all processes through one of them. */
-export type Asked = 'stop' | 'upgrade' | 'reload' | 'drain';
+export type Asked = 'stop' | 'upgrade' | 'reload' | 'drain' | 'resume';
 
 export type ToParent =
   /** It serves: connections may come. `members`: whom it reaches over the bus. */

@@ -8,7 +8,7 @@ import type { Counters } from '../counters/index.js';
 import { connectionCapacity, descriptorLimit } from './descriptors.js';
 import { Gate } from './gate.js';
 import { HandOver, type PendingConnection } from './hand-over.js';
-import type { Fields, ParentSample, ToParent } from './protocol.js';
+import type { Asked, Fields, ParentSample, ToParent } from './protocol.js';
 import { WORKER_ENV } from './worker-port.js';
 import { WorkerProcess } from './worker-process.js';
 
@@ -50,7 +50,7 @@ export interface SupervisorOptions {
   /** Longest a connection waits for a worker with a place, in milliseconds. */
   readonly waitMs?: number;
   /** A worker passes on what an operator asked for. */
-  onAsk?(what: 'stop' | 'upgrade' | 'reload' | 'drain', why: string): void;
+  onAsk?(what: Asked, why: string): void;
   /** All workers have drained. */
   onDrained?(): void;
 }
@@ -90,6 +90,7 @@ export class Supervisor {
   #crashes = 0;
   #stopping = false;
   #upgrading = false;
+  #draining = false;
 
   private constructor(options: SupervisorOptions) {
     this.#o = options;
@@ -254,7 +255,7 @@ export class Supervisor {
         return;
       case 'drained':
         w.drained = true;
-        if ([...this.#workers.values()].every((x) => x.drained)) this.#o.onDrained?.();
+        if (this.#draining && [...this.#workers.values()].every((x) => x.drained)) this.#o.onDrained?.();
         return;
       case 'failed':
         w.failure = new WorkerFailed(m.code, m.text);
@@ -295,6 +296,7 @@ export class Supervisor {
     if (this.#leader === null) this.#appoint(w.name);
     else if (this.#leader === w.name) this.#leads(w);
     else w.send({ type: 'leader', name: this.#leader });
+    if (this.#draining) w.send({ type: 'drain' });
     this.#spares();
   }
 
@@ -386,9 +388,19 @@ export class Supervisor {
     for (const w of this.#workers.values()) w.send({ type: 'reload' });
   }
 
-  /** Every worker begins its long drain. */
+  /** Every worker begins its long drain, and so does one that takes the place of another meanwhile. */
   drain(): void {
-    for (const w of this.#workers.values()) w.send({ type: 'drain' });
+    this.#draining = true;
+    for (const w of this.#workers.values()) {
+      w.drained = false;
+      w.send({ type: 'drain' });
+    }
+  }
+
+  /** The drain was called off: the workers know already. */
+  resume(): void {
+    this.#draining = false;
+    for (const w of this.#workers.values()) w.drained = false;
   }
 
   /**

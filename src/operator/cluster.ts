@@ -1,6 +1,10 @@
 import type { Bus, ParentSample } from '../cluster/index.js';
-import { Counters, type Histogram, type Labels } from '../counters/index.js';
+import { Counters } from '../counters/index.js';
 import type { PeerSnapshot, Relay } from '../relay/index.js';
+import { addUp, PastProcesses, type ProcessEnd, type TextSample, textSamples } from './cluster-numbers.js';
+import type { LiveColumns } from './live/history.js';
+import { type LiveSample, mergeLive } from './live/merge.js';
+import { sampleLive } from './live/sample.js';
 import { isLogLevel, type LogLevel } from './log.js';
 import type { Sampled } from './metrics/render.js';
 import type { RelayNode } from './node.js';
@@ -10,6 +14,12 @@ const totalsTopic = 'totals?';
 const pageTopic = 'page?';
 const disconnectTopic = 'disconnect?';
 const wishTopic = 'wish';
+const liveTopic = 'live';
+const historyTopic = 'history?';
+const busiestTopic = 'busiest?';
+const remotesTopic = 'remotes?';
+const pastTopic = 'past';
+const askPastTopic = 'past?';
 /** A process that does not answer in time is left out: an operator's question must not wait for a stalled one. */
 const askMs = 2_000;
 
@@ -20,17 +30,19 @@ export interface ClusterTotals {
   readonly sessions: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  readonly clientQueueFrames: number;
+  readonly serverQueueFrames: number;
 }
 
-interface TextSample {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: 'counter' | 'gauge' | 'histogram';
-  readonly labels: Labels;
-  readonly value?: number;
-  readonly bounds?: readonly number[];
-  readonly cumulative?: readonly number[];
-  readonly sum?: number;
+/** What an operator may wish of all processes at once. */
+export interface ClusterWish {
+  readonly level?: string;
+  readonly cancelDrain?: true;
+  readonly bans?: true;
+  /** Ends the inbound connections with these words. */
+  readonly disconnect?: string;
+  /** Sends newcomers away, or takes them again. */
+  readonly draining?: boolean;
 }
 
 interface Numbers {
@@ -52,6 +64,11 @@ const decode = <T>(bytes: Uint8Array): T => JSON.parse(Buffer.from(bytes).toStri
  * up, so that `/metrics` and the API speak for the whole relay (docs/cluster.md).
  */
 export class ClusterOperator {
+  /** What the others told last. */
+  readonly #live = new Map<string, LiveSample>();
+  readonly #past = new PastProcesses();
+  #history: () => LiveColumns = () => ({ atMs: [], columns: [] });
+
   constructor(
     private readonly bus: Bus,
     private readonly node: RelayNode,
@@ -60,6 +77,8 @@ export class ClusterOperator {
       parentSamples(): readonly ParentSample[];
       setLevel(level: LogLevel): void;
       cancelDrain(): void;
+      /** The drain of all was called off here. */
+      drainCancelled(): void;
       /** Another process changed the file of bans. */
       rereadBans(): void;
     },
@@ -73,12 +92,19 @@ export class ClusterOperator {
     bus.answer(disconnectTopic, (_from, payload) =>
       encode(relay.control.disconnect(decode<number>(payload))),
     );
-    bus.on(wishTopic, (_from, payload) => {
-      const wish = decode<{ level?: string; cancelDrain?: boolean; bans?: boolean }>(payload);
-      if (wish.level !== undefined && isLogLevel(wish.level)) options.setLevel(wish.level);
-      if (wish.cancelDrain === true) options.cancelDrain();
-      if (wish.bans === true) options.rereadBans();
-    });
+    bus.on(wishTopic, (_from, payload) => this.#obey(decode<ClusterWish>(payload)));
+    bus.on(liveTopic, (from, payload) => void this.#live.set(from, decode<LiveSample>(payload)));
+    bus.onMember({ left: (name) => void this.#live.delete(name) });
+    bus.answer(historyTopic, () => encode(this.#history()));
+    bus.answer(busiestTopic, (_from, payload) =>
+      encode([
+        relay.control.busiest(decode<number>(payload)),
+        relay.control.servers(decode<number>(payload)),
+      ]),
+    );
+    bus.answer(remotesTopic, () => encode(this.#ownRemotes()));
+    bus.on(pastTopic, (from, payload) => this.#past.add(from, decode<ProcessEnd>(payload)));
+    bus.answer(askPastTopic, () => encode([...this.#past.all]));
     node.gather = () => this.#gather();
   }
 
@@ -96,20 +122,24 @@ export class ClusterOperator {
     return all.flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
   }
 
-  tellLevel(level: string): void {
-    this.bus.publish(wishTopic, encode({ level }), 'control');
+  /** Has the other processes do something. */
+  tell(wish: ClusterWish): void {
+    this.bus.publish(wishTopic, encode(wish), 'control');
+    if (wish.cancelDrain === true) this.options.drainCancelled();
   }
 
-  tellBans(): void {
-    this.bus.publish(wishTopic, encode({ bans: true }), 'control');
-  }
-
-  tellDrainCancelled(): void {
-    this.bus.publish(wishTopic, encode({ cancelDrain: true }), 'control');
+  #obey(wish: ClusterWish): void {
+    const { options, relay } = this;
+    if (wish.level !== undefined && isLogLevel(wish.level)) options.setLevel(wish.level);
+    if (wish.cancelDrain === true) options.cancelDrain();
+    if (wish.bans === true) options.rereadBans();
+    if (wish.draining !== undefined) relay.control.setDraining(wish.draining);
+    if (wish.disconnect !== undefined) relay.control.disconnectInbound(wish.disconnect);
   }
 
   #own(): ClusterTotals {
     const s = this.relay.status();
+    const totals = this.relay.control.totals();
     const bytes = { in: 0, out: 0 };
     for (const x of this.node.counters.samples())
       if (x.name === 'ixian_protocol_bytes_total' && 'value' in x.metric)
@@ -120,18 +150,29 @@ export class ClusterOperator {
       sessions: s.sessions,
       bytesIn: bytes.in,
       bytesOut: bytes.out,
+      clientQueueFrames: totals.clientQueueFrames,
+      serverQueueFrames: totals.serverQueueFrames,
     };
   }
 
   async totals(): Promise<ClusterTotals> {
     const all = [this.#own(), ...(await this.#askAll<ClusterTotals>(totalsTopic, null)).map((a) => a.value)];
     const sum = (f: (t: ClusterTotals) => number): number => all.reduce((n, t) => n + f(t), 0);
+    const past = this.#pastLive();
     return {
       connections: sum((t) => t.connections),
       clients: sum((t) => t.clients),
       sessions: sum((t) => t.sessions),
-      bytesIn: sum((t) => t.bytesIn),
-      bytesOut: sum((t) => t.bytesOut),
+      bytesIn: past.reduce(
+        (n, p) => n + p.values.bytesInTotal,
+        sum((t) => t.bytesIn),
+      ),
+      bytesOut: past.reduce(
+        (n, p) => n + p.values.bytesOutTotal,
+        sum((t) => t.bytesOut),
+      ),
+      clientQueueFrames: sum((t) => t.clientQueueFrames),
+      serverQueueFrames: sum((t) => t.serverQueueFrames),
     };
   }
 
@@ -157,15 +198,77 @@ export class ClusterOperator {
     return (await this.#askAll<boolean>(disconnectTopic, id)).some((a) => a.value);
   }
 
+  // --- the dashboard --------------------------------------------------------------------------------------
+
+  /** Tells the others what this process saw in the last second, and gives what all of them did. */
+  live(own: LiveSample): LiveSample {
+    this.bus.publish(liveTopic, encode(own), 'control');
+    return mergeLive(own, [...this.#live.values()], this.#pastLive());
+  }
+
+  /** Those that have ended; one that is just ending still tells for itself. */
+  #pastLive(): LiveSample[] {
+    return [...this.#past.all].flatMap(([name, end]) => (this.#live.has(name) ? [] : [end.live]));
+  }
+
+  /** The history that is kept here, for newcomers. */
+  keepHistory(columns: () => LiveColumns): void {
+    this.#history = columns;
+  }
+
+  /** The history of whoever is there longest; null when nobody is. */
+  async history(): Promise<LiveColumns | null> {
+    for (const member of this.bus.members)
+      try {
+        return decode<LiveColumns>(await this.bus.request(member, historyTopic, encode(null), askMs));
+      } catch {
+        // It ended meanwhile: the next one has kept the same.
+      }
+    return null;
+  }
+
+  /** The clients that moved most bytes, and the connections to ledger nodes and relays, of the other processes. */
+  async others(max: number): Promise<{ readonly busiest: PeerSnapshot[]; readonly servers: PeerSnapshot[] }> {
+    const all = await this.#askAll<[PeerSnapshot[], PeerSnapshot[]]>(busiestTopic, max);
+    return {
+      busiest: all.flatMap((a) => a.value[0]),
+      servers: all.flatMap((a) => a.value[1]),
+    };
+  }
+
+  #ownRemotes(): [PeerSnapshot['role'], string][] {
+    return this.relay.control.peers().map((p) => [p.role, p.remote]);
+  }
+
+  /** Role and remote address of every connection of all processes. */
+  async remotes(): Promise<[PeerSnapshot['role'], string][]> {
+    const others = await this.#askAll<[PeerSnapshot['role'], string][]>(remotesTopic, null);
+    return [...this.#ownRemotes(), ...others.flatMap((o) => o.value)];
+  }
+
+  // --- numbers --------------------------------------------------------------------------------------------
+
+  /** Takes over what processes that ended before had counted. */
+  async join(): Promise<void> {
+    for (const member of this.bus.members)
+      try {
+        const past = await this.bus.request(member, askPastTopic, encode(null), askMs);
+        for (const [name, end] of decode<[string, ProcessEnd][]>(past)) this.#past.add(name, end);
+        return;
+      } catch {
+        // The next one knows the same.
+      }
+  }
+
+  /** The last word of a process that ends in order: what it counted is kept by the others. */
+  leave(): void {
+    const { values, drops } = sampleLive(this.node);
+    const end: ProcessEnd = { samples: textSamples(this.node.counters), live: { values, drops } };
+    this.bus.publish(pastTopic, encode(end), 'control');
+  }
+
   #numbers(): Numbers {
-    const samples = this.node.counters.samples().map((s): TextSample => {
-      const { name, help, kind, labels } = s;
-      if (kind !== 'histogram')
-        return { name, help, kind, labels, value: (s.metric as { value: number }).value };
-      const h = s.metric as Histogram;
-      return { name, help, kind, labels, bounds: h.bounds, cumulative: h.cumulative(), sum: h.sum };
-    });
-    return { samples, sampled: this.node.sample() };
+    return { samples: textSamples(this.node.counters), sampled: this.node.sample() };
   }
 
   async #gather(): Promise<{ counters: Counters; sampled: Sampled[] }> {
@@ -173,6 +276,9 @@ export class ClusterOperator {
     const all = [{ from: this.bus.self, value: this.#numbers() }, ...others];
     const counters = new Counters();
     for (const { value } of all) for (const s of value.samples) addUp(counters, s);
+    const answered = new Set(all.map((a) => a.from));
+    for (const [name, end] of this.#past.all)
+      if (!answered.has(name)) for (const s of end.samples) addUp(counters, s);
     for (const s of this.options.parentSamples()) addUp(counters, { ...s, help: '' });
     const sampled = new Map<string, Sampled>();
     for (const [i, { from, value }] of all.entries())
@@ -184,16 +290,5 @@ export class ClusterOperator {
         else if (i > 0 && ADD_UP.test(s.name)) sampled.set(key, { ...old, value: old.value + s.value });
       }
     return { counters, sampled: [...sampled.values()] };
-  }
-}
-
-function addUp(into: Counters, s: TextSample): void {
-  if (s.kind === 'histogram') into.histogram(s.name, s.help, s.bounds, s.labels).merge(s.cumulative!, s.sum!);
-  else if (s.kind === 'counter') into.counter(s.name, s.help, s.labels).add(s.value);
-  else {
-    const g = into.gauge(s.name, s.help, s.labels);
-    // A moment is no amount: of several the last one counts.
-    if (/_seconds$/.test(s.name)) g.set(Math.max(g.value, s.value!));
-    else g.add(s.value!);
   }
 }

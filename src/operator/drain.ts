@@ -4,8 +4,11 @@ import { Bye } from '../wire/index.js';
 
 /** Clients are told to leave this often. */
 const stepMs = 50;
-/** At least so many a second: a handful of clients needs no spreading. */
-const byesPerSecondMin = 200;
+/**
+ * At least so many a second: a handful of clients needs no spreading. Where they go each costs a signature, of which a
+ * busy core may have no more than some tens a second to spare.
+ */
+const byesPerSecondMin = 25;
 /**
  * Clients on their way from one process to another at a time: as many handshakes as the others finish within a second
  * or so, and few enough that nobody writes to many who are away.

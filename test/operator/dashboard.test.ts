@@ -27,10 +27,11 @@ function watch(
     const socket = new WebSocket(url, { headers });
     const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
     const got: LiveMessage[] = [];
-    socket.on('message', (data: Buffer) => {
-      got.push(
-        (url.includes('format=json') ? JSON.parse(data.toString()) : unpackr.unpack(data)) as LiveMessage,
-      );
+    socket.on('message', (data: Buffer, isBinary: boolean) => {
+      const json = url.includes('format=json');
+      // JSON is text: a browser shows it, and hands a string to its reader.
+      if (json === isBinary) reject(new Error(`a ${isBinary ? 'binary' : 'text'} message`));
+      got.push((json ? JSON.parse(data.toString()) : unpackr.unpack(data)) as LiveMessage);
       if (got.length < count) return;
       socket.terminate();
       resolve(got.slice(0, count));

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { askUpgrade } from '../../src/cli/upgrade-control.js';
 import { createVerifyEngine, type VerifyEngine } from '../../src/identity/index.js';
 import { Identities } from '../../src/load/index.js';
@@ -35,12 +36,30 @@ async function relay(processes: number): Promise<Up> {
 }
 const members = (up: Up, n: number): Promise<Client[]> => crowd(up, n, clients, { engine, identities });
 
+/** The first values of the dashboard's feed that know of `clients`. */
+function live(up: Up): Promise<Record<string, number>> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${up.api}/v1/live?format=json`);
+    let series: string[] = [];
+    let ticks = 0;
+    socket.on('error', reject);
+    socket.on('message', (data: Buffer) => {
+      const m = JSON.parse(data.toString()) as { kind: string; series: string[]; values: number[] };
+      if (m.kind === 'hello') series = m.series;
+      // The processes tell each other once a second.
+      if (m.kind !== 'tick' || ++ticks < 4) return;
+      socket.close();
+      resolve(Object.fromEntries(series.map((name, i) => [name, m.values[i]!])));
+    });
+  });
+}
+
 describe('a relay of several processes', () => {
   it('a killed worker that led: its clients come back, another leads, all talk again', async () => {
     const up = await relay(2);
     const n = 100;
     const all = await members(up, n);
-    const traffic = new Traffic(all);
+    const traffic = new Traffic(all, 500);
     await until('it flows', () => traffic.total > 20 * n);
     const first = up.child.events.find((e) => e.event === 'worker_started')!;
     process.kill(first.pid as number, 'SIGKILL');
@@ -54,7 +73,7 @@ describe('a relay of several processes', () => {
     const lost = traffic.missing().length;
     console.log(`${traffic.total} messages, ${lost} lost with the killed process`);
     expect(lost).toBeLessThan(traffic.total / 10);
-    const after = new Traffic(all);
+    const after = new Traffic(all, 500);
     for (const c of all) c.got.clear();
     await until('it flows again', () => after.total > 2 * n);
     await after.stop();
@@ -86,6 +105,12 @@ describe('a relay of several processes', () => {
     const tail = await list(`?limit=4&cursor=${one.next}`);
     const ids = [...one.items, ...tail.items].map((x) => x.id);
     expect(new Set(ids).size).toBe(6);
+    const tick = await live(two);
+    expect([tick.clients, tick.sessions]).toEqual([6, 6]);
+    const rpc = async (method: string) =>
+      ((await (await fetch(`http://127.0.0.1:${two.api}/${method}`)).json()) as { result: unknown }).result;
+    expect((await rpc('clients')) as string[]).toHaveLength(6);
+    expect(((await rpc('status')) as { 'Network Clients': string[] })['Network Clients']).toHaveLength(6);
     const ended = await fetch(`http://127.0.0.1:${two.api}/v1/connections/${ids.at(-1)}`, {
       method: 'DELETE',
     });

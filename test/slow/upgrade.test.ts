@@ -90,4 +90,31 @@ describe(`${CLIENTS} clients that send all the time`, () => {
     };
     expect(status.clients).toBe(CLIENTS);
   });
+
+  it('go to another relay in a drain: what was sent arrives, or is still with its sender', async () => {
+    const began = Date.now();
+    const other = await relay('two');
+    const closesBefore = all.map((c) => c.closes.length);
+    // Between relays nothing is passed on, so a sender knows by the receiver's word alone, as apps do.
+    for (const c of all) {
+      c.unconfirmed = new Map();
+      c.moveTo(other);
+    }
+    traffic = new Traffic(all);
+    await until('it flows', () => traffic.total > CLIENTS);
+    const answer = await fetch(`http://127.0.0.1:${up.api}/v1/drain`, { method: 'POST' });
+    expect(answer.status).toBe(200);
+    await until('drained', () => !up.child.alive, 150_000);
+    await until('all are there', () => all.every((c) => c.open && c.connectedTo === other));
+    await traffic.stop();
+    const repeats = sum(all, (c) => c.repeats);
+    console.log(`drained in ${seconds(began)}, ${traffic.total} messages, ${repeats} sent again`);
+    expect(traffic.missing()).toEqual([]);
+    expect(traffic.repeated()).toBeLessThanOrEqual(repeats);
+    // What was under way when its sender or receiver left, and its receipt: some messages per client.
+    expect(repeats).toBeLessThan(3 * CLIENTS);
+    expect(sum(all, (c) => c.refused)).toBe(0);
+    expect(all.every((c, i) => c.closes.length === closesBefore[i]! + 1)).toBe(true);
+    expect(Object.keys(endsOf(all))).toEqual(['bye-received 200']);
+  });
 });

@@ -14,7 +14,6 @@ import { type Clock, systemClock, type Timer } from '../../clock/index.js';
 import { MessageInbox } from '../message-inbox.js';
 import {
   plainAddress,
-  type Transport,
   type TransportCloseReason,
   type TransportHandlers,
   type TransportListener,
@@ -32,6 +31,7 @@ import type {
   RouteOptions,
   UpgradeRequest,
   WebSocketRoute,
+  WebSocketTransport,
 } from './http-server.js';
 import { isAnswer, isHttpMethod, plainAnswer, Router } from './router.js';
 
@@ -39,7 +39,7 @@ import { isAnswer, isHttpMethod, plainAnswer, Router } from './router.js';
 const requestTimeoutMs = 10_000;
 
 /** Node's `ws` seen as a transport: the server's end. */
-class WsTransport implements Transport {
+class WsTransport implements WebSocketTransport {
   readonly kind = 'ws';
   readonly chunksStay = true;
   readonly #inbox: MessageInbox;
@@ -85,6 +85,16 @@ class WsTransport implements Transport {
   write(bytes: Uint8Array): boolean {
     if (this.#inbox.ended || this.#ending) return false;
     for (const part of wsMessages(bytes)) this.socket.send(part, { binary: true });
+    return this.#hasRoom();
+  }
+
+  writeText(text: string): boolean {
+    if (this.#inbox.ended || this.#ending) return false;
+    this.socket.send(text);
+    return this.#hasRoom();
+  }
+
+  #hasRoom(): boolean {
     if (this.socket.bufferedAmount < transportHighWaterBytes) return true;
     this.#blocked = true;
     return false;

@@ -34,9 +34,15 @@ export interface RouteOptions {
   readonly bodyBytesMax?: number;
 }
 
+/** A WebSocket as a transport of bytes, which may also say something in text messages. */
+export interface WebSocketTransport extends Transport {
+  /** Sends one text message; false as of {@link Transport.write}. */
+  writeText(text: string): boolean;
+}
+
 export interface WebSocketRoute {
   /** Every upgraded connection. Its {@link Transport.start} must be called in the same turn or later. */
-  onConnection(transport: Transport, request: UpgradeRequest): void;
+  onConnection(transport: WebSocketTransport, request: UpgradeRequest): void;
   /** Refuses the upgrade with this answer; null lets it through. */
   refuse?(request: UpgradeRequest): HttpResponse | null;
   /** Larger messages end the connection. */

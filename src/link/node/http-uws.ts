@@ -4,7 +4,6 @@ import { type Clock, systemClock, type Timer } from '../../clock/index.js';
 import { MessageInbox } from '../message-inbox.js';
 import {
   plainAddress,
-  type Transport,
   type TransportHandlers,
   type TransportListener,
   transportHighWaterBytes,
@@ -21,6 +20,7 @@ import type {
   RouteOptions,
   UpgradeRequest,
   WebSocketRoute,
+  WebSocketTransport,
 } from './http-server.js';
 import { isAnswer, isHttpMethod, plainAnswer, Router } from './router.js';
 
@@ -54,7 +54,7 @@ interface UwsRequest {
 }
 
 interface UwsSocket {
-  send(message: Uint8Array, isBinary: boolean): number;
+  send(message: Uint8Array | string, isBinary: boolean): number;
   getBufferedAmount(): number;
   end(code?: number, reason?: string): void;
   close(): void;
@@ -98,7 +98,7 @@ interface SocketData {
 }
 
 /** A uWebSockets.js socket as a transport. The native object is let go the moment it is closed. */
-class UwsTransport implements Transport {
+class UwsTransport implements WebSocketTransport {
   readonly kind = 'ws';
   readonly chunksStay = false;
   readonly remotePort = 0;
@@ -137,6 +137,17 @@ class UwsTransport implements Transport {
     const socket = this.#socket;
     if (socket === null || this.#ending) return false;
     for (const part of wsMessages(bytes)) socket.send(part, true);
+    return this.#hasRoom(socket);
+  }
+
+  writeText(text: string): boolean {
+    const socket = this.#socket;
+    if (socket === null || this.#ending) return false;
+    socket.send(text, false);
+    return this.#hasRoom(socket);
+  }
+
+  #hasRoom(socket: UwsSocket): boolean {
     if (this.#socket === null) return false;
     if (socket.getBufferedAmount() < transportHighWaterBytes) return true;
     this.#blocked = true;

@@ -6,6 +6,7 @@ import {
   sectorPrefix,
   sha3sqTrunc,
 } from '../../identity/index.js';
+import type { PeerSnapshot } from '../../relay/index.js';
 import { toHex } from '../../wire/index.js';
 import { CORE_COMPAT } from '../node.js';
 import type { Role } from './auth.js';
@@ -50,15 +51,24 @@ function noLedger(name: string, code: number = RpcCode.internal, more: Partial<M
   );
 }
 
-function statusOf(b: ApiBackend, p: Params): Json {
+type PeerRole = PeerSnapshot['role'];
+
+/** Remote addresses of the connections of a role, in all processes of this relay. */
+async function remotesOf(b: ApiBackend, ...roles: readonly PeerRole[]): Promise<string[][]> {
+  const all =
+    (await b.cluster?.remotes()) ??
+    b.relay.control.peers().map((x): [PeerRole, string] => [x.role, x.remote]);
+  return roles.map((role) => all.filter(([r]) => r === role).map(([, remote]) => remote));
+}
+
+async function statusOf(b: ApiBackend, p: Params): Promise<Json> {
   const { node, relay } = b;
   const s = relay.status();
-  const peers = relay.control.peers();
+  const [clients, servers, sector] = await remotesOf(b, 'inbound', 'ledger', 'sector');
   const endpoint = s.endpoint.split(':')[0] ?? '';
-  const of = (keep: (x: (typeof peers)[number]) => boolean): string[] =>
-    peers.filter(keep).map((x) => x.remote);
-  const bytes = trafficBytes(b);
-  const t = relay.control.totals();
+  const all = await b.cluster?.totals();
+  const bytes = all === undefined ? trafficBytes(b) : { in: all.bytesIn, out: all.bytesOut };
+  const t = all ?? relay.control.totals();
   const counts = relay.control.presenceCounts;
   const verbose: Record<string, Json> = p.on('verbose')
     ? {
@@ -93,10 +103,10 @@ function statusOf(b: ApiBackend, p: Params): Json {
     'Node Type': 'R',
     Connectable: node.connectable,
     ...verbose,
-    'Network Clients': of((x) => x.role === 'inbound'),
-    'Network Servers': of((x) => x.role === 'ledger'),
+    'Network Clients': clients!,
+    'Network Servers': servers!,
     'Stream Servers': [],
-    'Network Servers Static': of((x) => x.role === 'sector'),
+    'Network Servers Static': sector!,
     Update: '',
     Uptime: node.uptimeSeconds,
     'S2 Bytes Received': bytes.in,
@@ -178,7 +188,9 @@ function isolate(b: ApiBackend): Json {
   const { control } = b.relay;
   control.setDraining(true);
   control.pauseOutbound();
-  control.disconnectInbound('The relay is isolating itself');
+  const disconnect = 'The relay is isolating itself';
+  control.disconnectInbound(disconnect);
+  b.cluster?.tell({ draining: true, disconnect });
   return 'Isolating from network now.';
 }
 
@@ -186,6 +198,7 @@ function resume(b: ApiBackend): void {
   b.drain.cancel();
   b.relay.control.setDraining(false);
   b.relay.control.resumeOutbound();
+  b.cluster?.tell({ cancelDrain: true, draining: false });
 }
 
 function blacklist(b: ApiBackend, p: Params): Json {
@@ -272,22 +285,14 @@ export const METHODS: readonly Method[] = [
   // §4.1
   view('status', statusOf),
   view('blockheight', (b) => b.relay.status().height),
-  view('clients', (b) =>
-    b.relay.control
-      .peers()
-      .filter((x) => x.role === 'inbound')
-      .map((x) => x.remote),
-  ),
-  view('servers', (b) =>
-    b.relay.control
-      .peers()
-      .filter((x) => x.role === 'ledger')
-      .map((x) => x.remote),
-  ),
+  view('clients', async (b) => (await remotesOf(b, 'inbound'))[0]!),
+  view('servers', async (b) => (await remotesOf(b, 'ledger'))[0]!),
   act('connect', connect),
   act('reconnect', (b) => {
     b.relay.control.pauseOutbound();
-    b.relay.control.disconnectInbound('The relay is reconnecting');
+    const disconnect = 'The relay is reconnecting';
+    b.relay.control.disconnectInbound(disconnect);
+    b.cluster?.tell({ disconnect });
     resume(b);
     return 'Reconnecting node to network now.';
   }),

@@ -2,6 +2,7 @@ import { addressText, sectorPrefix } from '../../identity/index.js';
 import type { HttpMethod, HttpRequest, HttpResponse, HttpServer } from '../../link/node/index.js';
 import { showConfig } from '../config/index.js';
 import type { DoctorReport } from '../doctor/index.js';
+import type { DrainState } from '../drain.js';
 import { isLogLevel, LOG_LEVELS, levelsFrom } from '../log.js';
 import { RENAMED } from '../metrics/names.js';
 import type { Role } from './auth.js';
@@ -92,6 +93,10 @@ const ban = object({
   expires: { type: ['integer', 'null'] },
   from: oneOf('config', 'api'),
 });
+async function drainStateOf(b: ApiBackend): Promise<{ state: DrainState; clients: number }> {
+  const clients = (await b.cluster?.totals())?.clients ?? b.relay.control.clientIds().length;
+  return { state: b.drain.state, clients };
+}
 const drainState = object({ state: oneOf('idle', 'grace', 'evicting', 'drained'), clients: integer });
 const levels = object({ levels: array(oneOf(...LOG_LEVELS)) });
 
@@ -401,7 +406,7 @@ export const V1_ROUTES: readonly V1Route[] = [
     role: 'viewer',
     changes: false,
     answer: drainState,
-    run: (b) => ({ state: b.drain.state, clients: b.relay.control.clientIds().length }),
+    run: drainStateOf,
   },
   {
     method: 'POST',
@@ -412,7 +417,7 @@ export const V1_ROUTES: readonly V1Route[] = [
     answer: drainState,
     run: (b) => {
       b.startDrain();
-      return { state: b.drain.state, clients: b.relay.control.clientIds().length };
+      return drainStateOf(b);
     },
   },
   {
@@ -424,8 +429,8 @@ export const V1_ROUTES: readonly V1Route[] = [
     answer: drainState,
     run: (b) => {
       b.drain.cancel();
-      b.cluster?.tellDrainCancelled();
-      return { state: b.drain.state, clients: b.relay.control.clientIds().length };
+      b.cluster?.tell({ cancelDrain: true });
+      return drainStateOf(b);
     },
   },
   {
@@ -451,7 +456,7 @@ export const V1_ROUTES: readonly V1Route[] = [
       if (typeof level !== 'string' || !isLogLevel(level))
         throw new V1Error(422, 'bad_body', `level must be one of ${LOG_LEVELS.join(', ')}`);
       b.log.setLevels(levelsFrom(level));
-      b.cluster?.tellLevel(level);
+      b.cluster?.tell({ level });
       return { levels: [...b.log.levels] };
     },
   },

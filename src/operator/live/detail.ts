@@ -56,15 +56,29 @@ function ringOf(b: ApiBackend): LiveRelay[] {
   });
 }
 
+/** Connections of the other processes of this relay. */
+export interface OtherPeers {
+  readonly busiest: readonly PeerSnapshot[];
+  readonly servers: readonly PeerSnapshot[];
+}
+
 /** The lists of the dashboard, as they are now. */
-export function detailOf(b: ApiBackend): LiveDetail {
+export function detailOf(b: ApiBackend, others: OtherPeers | null = null): LiveDetail {
   const { control } = b.relay;
+  const { busiest = [], servers = [] } = others ?? {};
+  const bytes = (p: PeerSnapshot): number => p.bytesIn + p.bytesOut;
   return {
     kind: 'detail',
     ring: ringOf(b),
     ringTotal: control.relays().length,
-    peers: control.servers(livePeersMax).map(livePeer),
-    busiest: control.busiest(liveBusiestMax).map(livePeer),
+    peers: [...control.servers(livePeersMax), ...servers].slice(0, livePeersMax).map(livePeer),
+    busiest: (others === null
+      ? control.busiest(liveBusiestMax)
+      : // Of each process the most moved of late, then by all they moved.
+        [...control.busiest(liveBusiestMax), ...busiest].sort((x, y) => bytes(y) - bytes(x))
+    )
+      .slice(0, liveBusiestMax)
+      .map(livePeer),
     bans: b.bans.list().map(({ target, reason, expires }) => ({ target, reason, expires })),
     log: b.log.recent,
   };

@@ -1,10 +1,10 @@
 import { Packr } from 'msgpackr';
 import { addressText } from '../../identity/index.js';
-import type { Transport } from '../../link/index.js';
+import type { WebSocketTransport } from '../../link/node/index.js';
 import type { ApiBackend } from '../api/backend.js';
-import { detailOf } from './detail.js';
+import { detailOf, livePeersMax } from './detail.js';
 import { LiveHistory } from './history.js';
-import type { LiveHello, LiveMessage, LiveTick } from './messages.js';
+import type { LiveDetail, LiveHello, LiveMessage, LiveTick } from './messages.js';
 import { sampleLive } from './sample.js';
 import { LIVE_SERIES } from './series.js';
 
@@ -20,15 +20,14 @@ export const liveUnreadBytesMax = 1024 * 1024;
 export type LiveFormat = 'msgpack' | 'json';
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true });
-const encodeJson = (message: LiveMessage): Uint8Array => new TextEncoder().encode(JSON.stringify(message));
-const encoders: Readonly<Record<LiveFormat, (message: LiveMessage) => Uint8Array>> = {
-  // A copy: the packer writes into a buffer of its own that it uses again.
+/** A copy: the packer writes into a buffer of its own that it uses again. JSON goes as text. */
+const encoders: Readonly<Record<LiveFormat, (message: LiveMessage) => Uint8Array | string>> = {
   msgpack: (message) => Uint8Array.from(packr.pack(message)),
-  json: encodeJson,
+  json: (message) => JSON.stringify(message),
 };
 
 interface Viewer {
-  readonly transport: Transport;
+  readonly transport: WebSocketTransport;
   readonly format: LiveFormat;
 }
 
@@ -44,6 +43,12 @@ export class LiveFeed {
   #detailAtMs = 0;
 
   constructor(private readonly backend: ApiBackend) {
+    const { cluster } = backend;
+    cluster?.keepHistory(() => this.#history.columns());
+    // Of the processes before: the leader's place passes on, and the picture of the last minutes with it.
+    void cluster?.history().then((columns) => {
+      if (columns !== null) this.#history.before(columns);
+    });
     this.#last = this.#tick();
     this.#timer = setInterval(() => this.#turn(), liveTickMs);
     this.#timer.unref();
@@ -59,12 +64,12 @@ export class LiveFeed {
   }
 
   /** A message as a viewer gets it. */
-  encode(message: LiveMessage, format: LiveFormat = 'msgpack'): Uint8Array {
+  encode(message: LiveMessage, format: LiveFormat = 'msgpack'): Uint8Array | string {
     return encoders[format](message);
   }
 
   /** Feeds a connection until it ends. What it sends is ignored. */
-  add(transport: Transport, format: LiveFormat): void {
+  add(transport: WebSocketTransport, format: LiveFormat): void {
     if (!this.hasRoom) {
       transport.destroy();
       return;
@@ -77,8 +82,10 @@ export class LiveFeed {
       close: () => void this.#viewers.delete(viewer),
     });
     this.#detailAtMs = Date.now();
-    for (const message of [this.#hello(), this.#last, detailOf(this.backend)])
-      transport.write(this.encode(message, format));
+    for (const message of [this.#hello(), this.#last]) write(transport, this.encode(message, format));
+    void this.#detail().then((detail) => {
+      if (this.#viewers.has(viewer)) write(transport, this.encode(detail, format));
+    });
   }
 
   close(): void {
@@ -106,7 +113,8 @@ export class LiveFeed {
   #tick(): LiveTick {
     const { node } = this.backend;
     const atMs = Date.now();
-    const { values, drops, endpoint } = sampleLive(node);
+    const { endpoint, ...own } = sampleLive(node);
+    const { values, drops } = this.backend.cluster?.live(own) ?? own;
     this.#history.push(atMs, values);
     return {
       kind: 'tick',
@@ -125,11 +133,15 @@ export class LiveFeed {
     this.#tell(this.#last);
     if (this.#viewers.size === 0 || this.#last.atMs - this.#detailAtMs < liveDetailMs) return;
     this.#detailAtMs = this.#last.atMs;
-    this.#tell(detailOf(this.backend));
+    void this.#detail().then((detail) => this.#tell(detail));
+  }
+
+  async #detail(): Promise<LiveDetail> {
+    return detailOf(this.backend, (await this.backend.cluster?.others(livePeersMax)) ?? null);
   }
 
   #tell(message: LiveMessage): void {
-    const encoded = new Map<LiveFormat, Uint8Array>();
+    const encoded = new Map<LiveFormat, Uint8Array | string>();
     for (const { transport, format } of this.#viewers) {
       if (transport.bufferedBytes > liveUnreadBytesMax) continue;
       let bytes = encoded.get(format);
@@ -137,7 +149,12 @@ export class LiveFeed {
         bytes = this.encode(message, format);
         encoded.set(format, bytes);
       }
-      transport.write(bytes);
+      write(transport, bytes);
     }
   }
+}
+
+function write(transport: WebSocketTransport, message: Uint8Array | string): void {
+  if (typeof message === 'string') transport.writeText(message);
+  else transport.write(message);
 }

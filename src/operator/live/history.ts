@@ -36,6 +36,21 @@ export class LiveHistory {
     this.#length = Math.min(this.#length + 1, this.rowsMax);
   }
 
+  /** Puts rows in front that are older than all that are here, as far as there is room. */
+  before(older: LiveColumns): void {
+    const now = this.columns();
+    const first = now.atMs[0] ?? Number.POSITIVE_INFINITY;
+    if (older.columns.length !== LIVE_SERIES.length) return;
+    const rows = older.atMs.flatMap((atMs, r) =>
+      atMs < first ? [[atMs, ...older.columns.map((c) => c[r] ?? 0)]] : [],
+    );
+    const own = now.atMs.map((atMs, r) => [atMs, ...now.columns.map((c) => c[r]!)]);
+    const all = [...rows, ...own].slice(-this.rowsMax);
+    for (const [i, row] of all.entries()) this.#rows.set(row, i * this.#width);
+    this.#length = all.length;
+    this.#next = all.length % this.rowsMax;
+  }
+
   columns(): LiveColumns {
     const first = (this.#next - this.#length + this.rowsMax) % this.rowsMax;
     const column = (c: number): number[] =>

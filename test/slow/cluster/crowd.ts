@@ -22,7 +22,7 @@ import { Code, NETWORKS } from '../../../src/wire/index.js';
 
 const MAIN = resolve(import.meta.dirname, '../../../dist/cli/main.js');
 /** All clients together send at most so many messages a second: the relay under them is not what is measured. */
-const messagesPerSecond = 2_000;
+const messagesPerSecond = Number(process.env.STARLING_MESSAGES ?? 2_000);
 const turnMs = 20;
 /** What came back undelivered goes out again after so long, doubled each time up to the second value. */
 const againMsMin = 100;
@@ -101,6 +101,8 @@ export class Client {
   repeats = 0;
   refused = 0;
   link: Link | null = null;
+  /** The relay of its last connection. */
+  connectedTo: Up | null = null;
   sent = 0;
   #held: HeldTicket | null = null;
   #ended = false;
@@ -150,6 +152,7 @@ export class Client {
       tip: () => null,
       sign: (r) => Promise.resolve(identity.sign(r.message)),
     };
+    this.connectedTo = up;
     this.link = new Link(transport, {
       direction: 'out',
       self,
@@ -298,11 +301,14 @@ export async function crowd(up: Up, n: number, into: Client[], o: CrowdOptions):
 export class Traffic {
   readonly #timer: NodeJS.Timeout;
   readonly #all: readonly Client[];
+  /** How many each had sent before. */
+  readonly #from: readonly number[];
 
-  constructor(all: readonly Client[]) {
+  constructor(all: readonly Client[], perSecond: number = messagesPerSecond) {
     this.#all = all;
+    this.#from = all.map((c) => c.sent);
     let turn = 0;
-    const each = Math.min(all.length, Math.ceil((messagesPerSecond * turnMs) / 1000));
+    const each = Math.min(all.length, Math.ceil((perSecond * turnMs) / 1000));
     this.#timer = setInterval(() => {
       for (let k = 0; k < each; k++, turn++) all[turn % all.length]!.turn(this.#to(turn));
     }, turnMs);
@@ -328,7 +334,7 @@ export class Traffic {
   /** Messages that were taken and never came. */
   missing(): string[] {
     return this.#all.flatMap((c, i) =>
-      Array.from({ length: c.sent }, (_x, n) => n)
+      Array.from({ length: c.sent - this.#from[i]! }, (_x, n) => n + this.#from[i]!)
         .filter((n) => !this.#to(i).got.has(n))
         .map((n) => `${i}:${n}`),
     );
@@ -340,7 +346,7 @@ export class Traffic {
   }
 
   get total(): number {
-    return this.#all.reduce((sum, c) => sum + c.sent, 0);
+    return this.#all.reduce((sum, c, i) => sum + c.sent - this.#from[i]!, 0);
   }
 }
 

@@ -37,7 +37,7 @@ export const percentile = (values, p) => {
 };
 
 /** Mean of the middle half. */
-const middleMean = (values) => {
+export const middleMean = (values) => {
   const s = [...values].sort((a, b) => a - b);
   const cut = s.length >> 2;
   const middle = s.slice(cut, s.length - cut);

@@ -2,13 +2,18 @@
 
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { percentile, summarise } from './measure.mjs';
+import { median, middleMean, percentile, summarise } from './measure.mjs';
 import { rsaItems } from './rsa.mjs';
 
 const CHILD = fileURLToPath(new URL('pool-child.mjs', import.meta.url));
-/** Slices of a round: as in measure.mjs, what the machine does must fall on every arm. */
-const PASSES = 4;
-const LONE_ITEMS = 2000;
+/** Slices of a round and their part of its time: as in measure.mjs, what the machine does must fall on every arm. */
+const PASSES = 12;
+const SLICE_OF_MS = 0.5;
+/** Lone items of a round, and before the first one, until what handles them has reached its last tier. */
+const LONE_ITEMS = 400;
+const LONE_WARM_UP = 1500;
+/** Before the first round: a kernel reaches its last tier on Node 20 after half a second on each thread. */
+const WARM_UP_MS = 1000;
 
 class Process {
   #child;
@@ -39,8 +44,6 @@ class Process {
   }
 }
 
-const quantiles = (values) => ({ p50: percentile(values, 0.5), p99: percentile(values, 0.99) });
-
 export async function poolTable({ rounds, ms }) {
   const items = rsaItems().map(({ key, signature, message }) => ({
     key: Buffer.from(key).toString('base64'),
@@ -52,37 +55,34 @@ export async function poolTable({ rounds, ms }) {
   try {
     let engine = '';
     for (const pool of pools) engine = (await pool.ask({ items })).engine;
-    for (const pool of pools) await pool.ask({ ms: 2 * ms });
+    for (const pool of pools) await pool.ask({ ms: WARM_UP_MS });
+    await pools[0].ask({ lone: LONE_WARM_UP });
     const rates = pools.map(() => []);
+    const ratios = pools.map(() => []);
     const cpu = pools.map(() => []);
+    const waits = { p50: [], p99: [] };
     for (let round = 0; round < rounds; round++) {
-      const sums = pools.map(() => ({ items: 0, wallMs: 0, cpuMs: 0 }));
+      const passes = pools.map(() => []);
       for (let pass = 0; pass < PASSES; pass++)
         for (let i = 0; i < pools.length; i++) {
           const k = (i + round + pass) % pools.length;
-          const did = await pools[k].ask({ ms });
-          for (const name of Object.keys(sums[k])) sums[k][name] += did[name];
+          const did = await pools[k].ask({ ms: SLICE_OF_MS * ms });
+          passes[k].push({ rate: (1000 * did.items) / did.wallMs, us: (1000 * did.cpuMs) / did.items });
         }
-      sums.forEach((sum, k) => {
-        rates[k].push((1000 * sum.items) / sum.wallMs);
-        cpu[k].push((1000 * sum.cpuMs) / sum.items);
+      passes.forEach((of, k) => {
+        rates[k].push(middleMean(of.map(({ rate }) => rate)));
+        ratios[k].push(middleMean(of.map(({ rate }, pass) => rate / passes[0][pass].rate)));
+        cpu[k].push(middleMean(of.map(({ us }) => us)));
       });
+      const lone = (await pools[0].ask({ lone: LONE_ITEMS })).waits;
+      waits.p50.push(percentile(lone, 0.5));
+      waits.p99.push(percentile(lone, 0.99));
     }
-    const { waits } = await pools[0].ask({ lone: LONE_ITEMS });
-    const half = LONE_ITEMS / 2;
     return {
       title: `Verify pool (${engine}), 512 items at a time, wall time`,
       left: [],
-      ...summarise(
-        names,
-        rates,
-        rates.map((of) => of.map((rate, round) => rate / rates[0][round])),
-        cpu,
-      ),
-      addedWait: {
-        ...quantiles(waits),
-        halves: [quantiles(waits.slice(0, half)), quantiles(waits.slice(half))],
-      },
+      ...summarise(names, rates, ratios, cpu),
+      addedWait: { p50: median(waits.p50), p99: median(waits.p99), rounds: waits },
     };
   } finally {
     for (const pool of pools) await pool.close();

@@ -43,6 +43,14 @@ export interface RsaCore {
   verifyBatch(items: readonly RsaItem[]): Uint8Array;
   /** One {@link RsaVerdict} per item. */
   verifyKeys(items: readonly RsaKeyItem[]): Uint8Array;
+  /**
+   * The same for items that lie packed in one buffer, shared or not: key, signature and message of each behind each
+   * other, every one beginning at a multiple of 8. Copied in at once, without an object per item.
+   * @param lengths bytes of key, signature and message, item by item
+   * @param verdicts where one {@link RsaVerdict} per item is written
+   * Throws RangeError, and writes nothing, when the lengths reach beyond `packed` or an array is too short.
+   */
+  verifyPackedKeys(packed: Uint8Array, lengths: Uint32Array, count: number, verdicts: Uint8Array): void;
 
   /** Bytes of WebAssembly memory held: 256 KiB at first, and as much as the largest batch so far needed. */
   readonly memoryBytes: number;
@@ -63,6 +71,9 @@ const SELF_TEST_BYTES = 64;
 
 /** Bytes that an input takes in the arena: the next begins at a multiple of 8. */
 const padded = (bytes: number): number => (bytes + 7) & ~7;
+
+/** The same for any 32-bit length, which the bitwise form would take for a negative one. */
+const paddedWide = (bytes: number): number => bytes + (-bytes & 7);
 
 class RsaModule implements RsaCore {
   readonly engine: RsaEngineName;
@@ -141,6 +152,42 @@ class RsaModule implements RsaCore {
       }
       this.#x.rsaVerifyKeys(rows, items.length, inputs + bytes);
     });
+  }
+
+  verifyPackedKeys(packed: Uint8Array, lengths: Uint32Array, count: number, verdicts: Uint8Array): void {
+    mustBeBytes(packed, 'packed');
+    mustBeBytes(verdicts, 'verdicts');
+    if (!(lengths instanceof Uint32Array)) throw new TypeError('lengths must be a Uint32Array');
+    if (!Number.isInteger(count) || count < 0 || 3 * count > lengths.length || count > verdicts.length)
+      throw new RangeError(`count: ${count} items have no room in lengths and verdicts`);
+    let bytes = 0;
+    for (let i = 0; i < 3 * count; i++) bytes += paddedWide(lengths[i]!);
+    if (bytes > packed.length)
+      throw new RangeError(`packed: ${packed.length} bytes where the lengths say ${bytes}`);
+    const rows = this.#arena.alloc(count * ROW_BYTES + bytes + count);
+    try {
+      const inputs = rows + count * ROW_BYTES;
+      const { bytes: memory, words } = this.#arena;
+      memory.set(bytes === packed.length ? packed : packed.subarray(0, bytes), inputs);
+      let at = inputs;
+      for (let i = 0; i < count; i++) {
+        let w = (rows + i * ROW_BYTES) >>> 2;
+        for (let part = 3 * i; part < 3 * i + 3; part++) {
+          const length = lengths[part]!;
+          words[w++] = at;
+          words[w++] = length;
+          at += paddedWide(length);
+        }
+        words[w] = 0;
+        words[w + 1] = 0;
+      }
+      // Lengths in shared memory may have moved since they were added up.
+      if (at !== inputs + bytes) throw new RangeError('lengths: changed during the call');
+      this.#x.rsaVerifyKeys(rows, count, at);
+      for (let i = 0; i < count; i++) verdicts[i] = memory[at + i]!;
+    } finally {
+      this.#arena.reset();
+    }
   }
 
   /** Room for rows, inputs and, behind them, verdicts; `fill` puts them in and calls the kernel. */

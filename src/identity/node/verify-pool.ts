@@ -11,7 +11,7 @@ import {
 } from '../index.js';
 import { BaseEngine } from '../verify/base.js';
 import { batchItemsMax, slotBytesOf, slotCount, slotDataBytes } from './verify-slots.js';
-import { type Batch, type Call, fail, type Job, PoolThread, settle } from './verify-thread.js';
+import { type Batch, type Call, fail, PoolThread, type Stretch, settle } from './verify-thread.js';
 
 /** Items taken and not yet answered. About half a second of one thread with 4096-bit keys; what comes beyond is refused. */
 export const poolQueueItemsMax = 8192;
@@ -25,6 +25,9 @@ const batchMsMax = 10_000;
 const closeGraceMs = 1000;
 /** More threads verify more than one relay's main thread can take off the wire. */
 const defaultThreadsMax = 4;
+
+/** Behind a running batch nothing smaller is sent: it would cost its thread more than it keeps it busy. */
+const behindItemsMin = 4;
 
 /** Threads that suit this machine: one core is left to whoever feeds them, where there is more than one. */
 export function defaultVerifyThreads(cores: number = availableParallelism()): number {
@@ -78,7 +81,8 @@ export interface VerifyPool extends VerifyEngine {
 
 /**
  * Threads fed in batches through shared memory. A lone item goes out at once; while threads are busy items gather, so
- * batches grow with the load by themselves. A thread that dies is replaced. The batch it was at is tried once more, by
+ * batches grow with the load by themselves; towards the end of what there is they become small again, so that several
+ * threads end together. A thread that dies is replaced. The batch it was at is tried once more, by
  * itself, so that it takes nothing else along should it be the cause; the batches behind it go on as they were.
  */
 class ThreadedPool extends BaseEngine implements VerifyPool {
@@ -88,7 +92,8 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
   readonly #inPlace: VerifyEngine;
   readonly #itemsMax: number;
   #threads: PoolThread[] = [];
-  readonly #queue: Job[] = [];
+  readonly #queue: Stretch[] = [];
+  #queuedItems = 0;
   /** Batches that go out as they are, before anything else. */
   readonly #again: Batch[] = [];
   #pending = 0;
@@ -130,7 +135,7 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
   }
 
   get stats(): VerifyPoolStats {
-    const queued = this.#queue.length + this.#again.reduce((sum, b) => sum + b.jobs.length, 0);
+    const queued = this.#again.reduce((sum, b) => sum + b.items, this.#queuedItems);
     return { threads: this.#threads.length, queued, pending: this.#pending, ...this.#did };
   }
 
@@ -154,16 +159,27 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
   #verdicts(items: readonly VerifyItem[]): Promise<boolean[]> {
     return new Promise((resolve, reject) => {
       const verdicts = new Array<boolean>(items.length).fill(false);
-      const call: Call = { verdicts, left: items.length, over: false, resolve, reject };
-      const here: Job[] = [];
-      items.forEach((item, at) => {
-        const job = { call, at, item };
-        if (this.#threads.length === 0 || slotBytesOf(item) > slotDataBytes) here.push(job);
-        else this.#queue.push(job);
-      });
+      const call: Call = { items, verdicts, left: items.length, over: false, resolve, reject };
+      const here: Stretch[] = [];
+      if (this.#threads.length === 0) here.push({ call, from: 0, to: items.length });
+      else this.#enqueue(call, here);
       if (here.length > 0) void this.#here(here);
       this.#schedule();
     });
+  }
+
+  /** Queues the items of a call; those that no slot has room for go to `here`. */
+  #enqueue(call: Call, here: Stretch[]): void {
+    const { items } = call;
+    let from = 0;
+    for (let at = 0; at <= items.length; at++) {
+      const isLarge = at < items.length && slotBytesOf(items[at]!) > slotDataBytes;
+      if (at < items.length && !isLarge) continue;
+      if (at > from) this.#queue.push({ call, from, to: at });
+      this.#queuedItems += at - from;
+      if (isLarge) here.push({ call, from: at, to: at + 1 });
+      from = at + 1;
+    }
   }
 
   override async close(): Promise<void> {
@@ -184,7 +200,7 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
     for (const thread of this.#threads) {
       // An exiting process need not wait for threads, but a caller of close does.
       thread.hold(true);
-      thread.slots.closeSoon();
+      thread.closeSoon();
     }
     this.#isReady(false);
     void this.#inPlace.close();
@@ -195,7 +211,7 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
   #start(): void {
     try {
       const thread = new PoolThread(this.#url, this.name, {
-        message: (t) => this.#onMessage(t),
+        message: () => this.#onMessage(),
         exit: (t) => this.#onExit(t),
       });
       if (this.#callers === 0) thread.hold(false);
@@ -205,23 +221,19 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
     }
   }
 
-  #onMessage(thread: PoolThread): void {
+  #onMessage(): void {
     this.#isReady(true);
-    this.#collect(thread);
+    // Also of the others: what nobody waited for has not been told.
+    for (const t of this.#threads) this.#collect(t);
     this.#dispatch();
   }
 
   /** Settles what the thread has finished. */
   #collect(thread: PoolThread): void {
-    for (const { done } = thread.slots; thread.read !== done; thread.read = (thread.read + 1) >>> 0) {
-      const { verdicts, operations } = thread.slots.result(thread.read);
-      this.operationsDone += operations;
-      this.#fruitlessStarts = 0;
-      thread.headSinceMs = performance.now();
-      thread.batches.shift()!.jobs.forEach((job, i) => {
-        settle(job, verdicts[i]!);
-      });
-    }
+    const operations = thread.collect();
+    if (operations === null) return;
+    this.operationsDone += operations;
+    this.#fruitlessStarts = 0;
   }
 
   #onExit(thread: PoolThread): void {
@@ -247,8 +259,9 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
       this.#again.unshift(batch);
       return;
     }
-    this.#did.failed += batch.jobs.length;
-    for (const job of batch.jobs) fail(job, new VerifyFailed('two threads died while they verified this'));
+    this.#did.failed += batch.items;
+    for (const stretch of batch.stretches)
+      fail(stretch, new VerifyFailed('two threads died while they verified this'));
   }
 
   /** Threads that keep dying may have had a passing reason: one is tried again later. */
@@ -263,22 +276,27 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
 
   #allHere(): void {
     this.#isReady(false);
-    const jobs = [...this.#again.splice(0).flatMap((b) => b.jobs), ...this.#queue.splice(0)];
-    if (jobs.length > 0) void this.#here(jobs);
+    const stretches = [...this.#again.splice(0).flatMap((b) => b.stretches), ...this.#queue.splice(0)];
+    this.#queuedItems = 0;
+    if (stretches.length > 0) void this.#here(stretches);
   }
 
   /** On the calling thread. */
-  async #here(jobs: readonly Job[]): Promise<void> {
-    this.#did.inPlace += jobs.length;
+  async #here(stretches: readonly Stretch[]): Promise<void> {
+    const items = stretches.flatMap(({ call, from, to }) => call.items.slice(from, to));
+    this.#did.inPlace += items.length;
     const before = this.#inPlace.operations;
     try {
-      const verdicts = await this.#inPlace.verify(jobs.map((job) => job.item));
-      jobs.forEach((job, i) => {
-        settle(job, verdicts[i] === true);
-      });
+      const verdicts = await this.#inPlace.verify(items);
+      let first = 0;
+      for (const stretch of stretches) {
+        const begin = first;
+        settle(stretch, (i) => verdicts[begin + i] === true);
+        first += stretch.to - stretch.from;
+      }
     } catch (error) {
       const why = error instanceof Error ? error : new VerifyFailed(String(error));
-      for (const job of jobs) fail(job, why);
+      for (const stretch of stretches) fail(stretch, why);
     } finally {
       this.operationsDone += this.#inPlace.operations - before;
     }
@@ -297,48 +315,74 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
   }
 
   #dispatch(): void {
+    let ready = 0;
+    let idle = 0;
+    for (const t of this.#threads)
+      if (t.ready) {
+        ready++;
+        if (t.batches.length === 0) idle++;
+      }
+    // Beside a busy thread half of what is left; of a few items none is kept back for its sake.
+    const leastShare = idle < ready ? behindItemsMin : 1;
     // First those that have nothing to do, then further batches for each, so that none waits for us between two.
     for (let load = 0; load < slotCount; load++) {
-      const free = this.#threads.filter((t) => t.ready && t.batches.length === load);
-      free.forEach((thread, i) => {
+      let sharers = ready;
+      for (const thread of this.#threads) {
+        if (this.#queuedItems === 0 && this.#again.length === 0) return;
+        if (!thread.ready || thread.batches.length !== load) continue;
         const again = this.#again.shift();
-        if (again !== undefined) {
-          this.#submit(thread, again);
-          return;
-        }
-        if (this.#queue.length === 0) return;
-        // Shared evenly among the idle; behind a running batch only what makes a full one.
-        const share = load === 0 ? Math.ceil(this.#queue.length / (free.length - i)) : batchItemsMax;
-        if (load > 0 && this.#queue.length < batchItemsMax) return;
-        const batch = this.#next(share);
-        if (batch.jobs.length > 0) this.#submit(thread, batch);
-      });
+        if (again === undefined) {
+          const share =
+            load === 0 ? Math.max(leastShare, Math.ceil(this.#queuedItems / sharers)) : this.#behind(ready);
+          if (share > 0) this.#submit(thread, this.#next(share));
+        } else this.#submit(thread, again);
+        if (load === 0) sharers--;
+      }
     }
+  }
+
+  /** Items to send behind a running batch: so many that enough is left for the others to end at the same time. */
+  #behind(threads: number): number {
+    if (threads === 1) return this.#queuedItems >= batchItemsMax ? batchItemsMax : 0;
+    const share = Math.floor(this.#queuedItems / (2 * threads));
+    return share >= behindItemsMin ? share : 0;
   }
 
   /** The next items of the queue, as many as the share says and a slot holds. */
   #next(share: number): Batch {
     // Even, because the kernels take two at a time.
     const most = Math.min(batchItemsMax, share + (share % 2));
-    const jobs: Job[] = [];
+    const stretches: Stretch[] = [];
+    let items = 0;
     let bytes = 0;
-    let taken = 0;
-    for (; jobs.length < most && taken < this.#queue.length; taken++) {
-      const job = this.#queue[taken]!;
-      if (job.call.over) continue;
-      bytes += slotBytesOf(job.item);
-      if (bytes > slotDataBytes) break;
-      jobs.push(job);
+    let awaited = false;
+    while (items < most && this.#queue.length > 0) {
+      const head = this.#queue[0]!;
+      const { call, from, to } = head;
+      let at = call.over ? to : from;
+      for (; at < to && items < most; at++) {
+        bytes += slotBytesOf(call.items[at]!);
+        if (bytes > slotDataBytes) break;
+        items++;
+      }
+      this.#queuedItems -= at - from;
+      if (!call.over && at > from) stretches.push({ call, from, to: at });
+      if (at === to) {
+        this.#queue.shift();
+        awaited = true;
+        continue;
+      }
+      head.from = at;
+      break;
     }
-    this.#queue.splice(0, taken);
-    return { jobs, deaths: 0 };
+    return { stretches, items, awaited, deaths: 0 };
   }
 
   #submit(thread: PoolThread, batch: Batch): void {
-    const items = batch.jobs.length;
+    if (batch.items === 0) return;
     this.#did.batches++;
-    this.#did.items += items;
-    this.#did.largestBatch = Math.max(this.#did.largestBatch, items);
+    this.#did.items += batch.items;
+    this.#did.largestBatch = Math.max(this.#did.largestBatch, batch.items);
     thread.submit(batch);
     this.#watch();
   }

@@ -1,10 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import type { VerifyEngineName, VerifyItem } from '../index.js';
-import { slotsBytes, VerifySlots } from './verify-slots.js';
+import { SlotPacker, slotsBytes, VerifySlots } from './verify-slots.js';
 import type { VerifyWorkerData } from './verify-worker.js';
 
 /** One call of the pool: its verdicts arrive in any order, from several threads. */
 export interface Call {
+  readonly items: readonly VerifyItem[];
   readonly verdicts: boolean[];
   /** Verdicts still to come. */
   left: number;
@@ -14,28 +15,32 @@ export interface Call {
   readonly reject: (error: Error) => void;
 }
 
-/** One item of a call. */
-export interface Job {
+/** Neighbouring items of a call: from `from` up to `to`, which is not among them. */
+export interface Stretch {
   readonly call: Call;
-  readonly at: number;
-  readonly item: VerifyItem;
+  from: number;
+  readonly to: number;
 }
 
-/** Items that go to a thread together. */
+/** What goes to a thread together. */
 export interface Batch {
-  readonly jobs: readonly Job[];
+  readonly stretches: readonly Stretch[];
+  readonly items: number;
+  /** It holds the end of a stretch, so a caller may wait for it. */
+  readonly awaited: boolean;
   /** Threads that died with it. */
   deaths: number;
 }
 
-/** Puts one verdict in its place. */
-export function settle({ call, at }: Job, verdict: boolean): void {
-  call.verdicts[at] = verdict;
-  if (--call.left === 0 && !call.over) call.resolve(call.verdicts);
+/** Puts the verdicts on a stretch in their place, and answers the call with the last of them. */
+export function settle({ call, from, to }: Stretch, isValid: (i: number) => boolean): void {
+  for (let at = from; at < to; at++) call.verdicts[at] = isValid(at - from);
+  call.left -= to - from;
+  if (call.left === 0 && !call.over) call.resolve(call.verdicts);
 }
 
-/** Ends the call of a job without verdicts, once. */
-export function fail({ call }: Job, error: Error): void {
+/** Ends a call without verdicts, once. */
+export function fail({ call }: Stretch, error: Error): void {
   if (call.over) return;
   call.over = true;
   call.reject(error);
@@ -44,25 +49,25 @@ export function fail({ call }: Job, error: Error): void {
 /** What a thread tells its pool. */
 export interface ThreadEvents {
   /** Something may have been finished; the first time: it is ready. */
-  readonly message: (thread: PoolThread) => void;
+  readonly message: () => void;
   readonly exit: (thread: PoolThread) => void;
 }
 
 /** One thread with its ring and the batches in it, in order. */
 export class PoolThread {
-  readonly slots: VerifySlots;
   readonly batches: Batch[] = [];
-  /** Batches whose result has been read. */
-  read = 0;
   ready = false;
   /** When the batch at the head of the ring began to be waited for, by `performance.now()`. */
   headSinceMs = 0;
   readonly exited: Promise<void>;
+  readonly #slots: VerifySlots;
   readonly #worker: Worker;
+  /** Batches whose result has been read. */
+  #read = 0;
 
   constructor(url: URL, engine: VerifyEngineName, events: ThreadEvents) {
     const memory = new SharedArrayBuffer(slotsBytes);
-    this.slots = new VerifySlots(memory);
+    this.#slots = new VerifySlots(memory);
     const workerData: VerifyWorkerData = { engine, memory };
     this.#worker = new Worker(url, { workerData });
     this.exited = new Promise((resolve) => {
@@ -75,20 +80,49 @@ export class PoolThread {
     this.#worker.on('error', () => undefined);
     this.#worker.on('message', () => {
       this.ready = true;
-      events.message(this);
+      events.message();
     });
   }
 
+  /** Copies the items of a batch into the next slot and hands it over; the slot must be free. */
   submit(batch: Batch): void {
     if (this.batches.length === 0) this.headSinceMs = performance.now();
     this.batches.push(batch);
-    this.slots.submit(batch.jobs.map((job) => job.item));
+    const packer = new SlotPacker(this.#slots.slot(this.#slots.submitted));
+    for (const { call, from, to } of batch.stretches)
+      for (let at = from; at < to; at++) packer.add(call.items[at]!);
+    packer.end(batch.awaited);
+    this.#slots.submit();
+  }
+
+  /** Settles what has been finished; how many RSA operations that took, or null when there was nothing. */
+  collect(): number | null {
+    const { done } = this.#slots;
+    if (this.#read === done) return null;
+    let operations = 0;
+    for (; this.#read !== done; this.#read = (this.#read + 1) >>> 0) {
+      const slot = this.#slots.slot(this.#read);
+      operations += slot.operations;
+      let first = 0;
+      for (const stretch of this.batches.shift()!.stretches) {
+        const begin = first;
+        settle(stretch, (i) => slot.verdicts[begin + i] === 1);
+        first += stretch.to - stretch.from;
+      }
+    }
+    this.headSinceMs = performance.now();
+    return operations;
   }
 
   /** Whether it keeps the process alive. */
   hold(alive: boolean): void {
     if (alive) this.#worker.ref();
     else this.#worker.unref();
+  }
+
+  /** Asks it to end when it has nothing left to do. */
+  closeSoon(): void {
+    this.#slots.closeSoon();
   }
 
   /** Ends it whatever it does. */

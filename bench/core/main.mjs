@@ -57,6 +57,8 @@ const ms = Number(values.ms);
 if (!(rounds >= 9)) throw new RangeError('--rounds must be at least 9');
 if (!(ms >= 4)) throw new RangeError('--ms must be at least 4');
 const settings = { rounds, ms };
+// A file that cannot be read is told now, and not after minutes of measuring.
+if (values.compare !== undefined) compare(values.compare, []);
 const [major] = process.versions.node.split('.').map(Number);
 /** Bars differ between Node 20 and 24; what lies between is judged by the older ones. */
 const byNode = (on20, on24) => (major >= 24 ? on24 : on20);

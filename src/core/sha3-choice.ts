@@ -3,12 +3,13 @@ import { loadCoreSync } from './load.js';
 
 // Which implementation hashes one message. WebAssembly costs less per call and OpenSSL less per block, so there is a
 // length from which the runtime's own is faster, where it has one. Measured beside each other (npm run bench:core -- --only
-// auto; AMD EPYC Zen 5 VM, thousand calls per second of processor time, Node 20.20 / 24.21):
+// auto, kept in bench/results; AMD EPYC Zen 5 VM, 2026-11-28, thousand calls per second of processor time, medians of 11
+// rounds, Node 20.20.2 / 22.23.3 / 24.21.0; ratios hold within a column and a Node, the machine's pace moved between them):
 //
-//   bytes              45          600         2048         8192       65536
-//   WASM          1600 / 2100    275 / 310    72 / 99     26.5 / 26   3.37 / 3.1
-//   createHash     460 / 570     220 / 270    71 / 106    30 / 31     3.99 / 3.9
-//   crypto.hash    600 / 690     240 / 285    79 / 112    30.6 / 31   3.99 / 3.95
+//   bytes                45               600             2048              8192               65536
+//   WASM         2412 / 2648 / 2412   321 / 237 / 316   102 / 76 / 101   26.0 / 19.6 / 26.8   3.26 / 2.53 / 3.33
+//   createHash    480 /  500 /  686   277 / 190 / 262   107 / 78 / 109   29.5 / 23.4 / 32.3   3.89 / 3.10 / 4.12
+//   crypto.hash   684 /  666 /  870   300 / 212 / 296   112 / 86 / 114   30.7 / 24.1 / 32.8   3.92 / 3.17 / 4.15
 //
 // On an Intel Xeon VM with Node 20 the two met between 600 and 2048 bytes. So below a block count where WASM won
 // everywhere nothing is asked, and above it this machine decides.

@@ -331,6 +331,8 @@ async function run(args) {
 
 async function startRelay(folder, wallet) {
   const p = pinned(SERVER_CORE, [
+    // For profiles.
+    ...(process.env.STARLING_BENCH_NODE_ARGS ?? '').split(' ').filter((a) => a !== ''),
     'dist/cli/main.js',
     'relay',
     '--json',

@@ -76,8 +76,9 @@ export class Greeting implements ResumeHost {
     private readonly limits: LinkLimits,
     private readonly counters: LinkCounters,
   ) {
-    this.#challenge = options.challenge ?? randomChallenge();
     const { direction, tickets } = options;
+    // Ours is that of a dialled link; an accepted one signs over the peer's.
+    this.#challenge = options.challenge ?? (direction === 'out' ? randomChallenge() : 0);
     if (direction === 'out' && tickets !== undefined)
       this.#resumption = new DiallingResumption(this, tickets);
   }

@@ -351,7 +351,8 @@ export async function judgeHello(payload: Uint8Array, context: HelloContext): Pr
   if (retryAfterMs !== null) return busy(retryAfterMs, claimed);
   const candidates = client ? clientCandidates(hello.port, context) : serverCandidates(hello.port, context);
   const endpoint = await signedEndpoint(hello, hello.challenge, context, candidates);
-  if (endpoint !== null && typeof endpoint !== 'string') return endpoint;
+  if (endpoint !== null && typeof endpoint !== 'string')
+    return busy(context.busy?.((context.terms ?? NO_TERMS).deadlineMs) ?? null, claimed);
   if (endpoint === null && (!client || policy.unverifiedClients === 'refuse'))
     return incorrectIp(client ? "8'" : 8, context, hello.port);
   if (!client) {

@@ -365,7 +365,7 @@ export class Relay {
       {
         engine,
         issuer: new Tickets(keys, this.counters, () => Math.floor(ctx.clock.nowMs() / 1000)),
-        verifyHello: new HelloVerifyQueue(engine, ctx.clock, this.counters).verify,
+        verifyHello: new HelloVerifyQueue(engine, ctx.clock, this.counters, signQueue).verify,
         self,
         unverifiedClients: o.unverifiedClients ?? 'accept',
         probePeers: o.probePeers ?? true,

@@ -8,8 +8,11 @@ import {
   retryAfterMsMax,
   retryAfterMsMin,
   SignQueue,
+  type SignSource,
   signaturesAtOnceDefault,
+  signaturesWaitingMin,
   signQueueMax,
+  sweepMs,
 } from '../../src/relay/sign-queue.js';
 import {
   HelloVerifyQueue,
@@ -116,6 +119,25 @@ describe('03 §4.1 signatures of hellos', () => {
     expect(results()).toMatchObject({ late: 1, signed: 2 });
   });
 
+  it('hellos that are still to be verified count as waiting, and are asked for when signatures run short', async () => {
+    const { ask, queue, running, clock, takes } = signQueue(1);
+    await takes(10);
+    let fed = 0;
+    const source = { pending: 0, sweep: () => undefined, feed: () => void fed++ };
+    queue.feedFrom(source);
+    const deadlineMs = clock.nowMs() + 10_000;
+    expect(queue.busy(deadlineMs)).toBeNull();
+    source.pending = 1_000;
+    const back = queue.busy(deadlineMs);
+    expect(back).toBeGreaterThan(1_000 * 10 - 3_500);
+    for (let i = 0; i <= signaturesWaitingMin; i++) void ask(1);
+    expect(queue.isSupplied).toBe(true);
+    fed = 0;
+    await running.at(-1)!.done();
+    expect(queue.isSupplied).toBe(false);
+    expect(fed).toBe(1);
+  });
+
   it('what cannot be ready in time is refused at once', async () => {
     const { clock, ask, queue, takes, results } = signQueue(2);
     await takes(400);
@@ -149,6 +171,9 @@ describe('03 §4.1 signatures of hellos', () => {
     for (let n = 0; n < 8; n++) void ask(n, { gone: () => gone });
     expect(queue.busy(clock.nowMs() + 10_000)).not.toBeNull();
     gone = true;
+    // Looked through now and then, not for each of thousands that are refused in a row.
+    expect(queue.busy(clock.nowMs() + 10_000)).not.toBeNull();
+    clock.advance(sweepMs);
     expect(queue.busy(clock.nowMs() + 10_000)).toBeNull();
     expect(queue.waiting).toBe(0);
     expect(results()).toMatchObject({ abandoned: 8 });
@@ -252,14 +277,28 @@ function verifyQueue() {
       }),
   };
   const counters = new Counters();
-  const queue = new HelloVerifyQueue(engine, clock, counters);
+  const signatures = {
+    isSupplied: false,
+    source: null as SignSource | null,
+    feedFrom: (source: SignSource) => {
+      signatures.source = source;
+    },
+  };
+  const queue = new HelloVerifyQueue(engine, clock, counters, signatures);
   const ask = (good: boolean, over: { deadlineMs?: number; gone?: () => boolean } = {}) =>
     queue.verify({
       item: { key: new Uint8Array(1), message: new Uint8Array(1), signature: Uint8Array.of(good ? 1 : 0) },
       deadlineMs: over.deadlineMs ?? 10_000,
       abandoned: over.gone ?? (() => false),
     });
-  return { clock, calls, queue, ask, results: () => counted(counters, 'ixian_hello_verifications_total') };
+  return {
+    clock,
+    calls,
+    queue,
+    ask,
+    signatures,
+    results: () => counted(counters, 'ixian_hello_verifications_total'),
+  };
 }
 
 describe('verification of hellos', () => {
@@ -292,6 +331,24 @@ describe('verification of hellos', () => {
     expect([await left, await late]).toEqual([null, null]);
     expect(results()).toMatchObject({ refused: 1, abandoned: 1, late: 1 });
     expect(calls[2]!.items.length).toBe(helloVerifyBatchMax);
+  });
+
+  it('hellos gather while signatures wait, until a batch is full or signatures run short', async () => {
+    const { calls, ask, signatures } = verifyQueue();
+    signatures.isSupplied = true;
+    for (let i = 1; i < helloVerifyBatchMax; i++) void ask(true);
+    expect(calls).toEqual([]);
+    expect(signatures.source?.pending).toBe(helloVerifyBatchMax - 1);
+    void ask(true);
+    expect(calls.map((c) => c.items.length)).toEqual([helloVerifyBatchMax]);
+    void ask(true);
+    expect(calls.length).toBe(1);
+    signatures.isSupplied = false;
+    signatures.source!.feed();
+    expect(calls.map((c) => c.items.length)).toEqual([helloVerifyBatchMax, 1]);
+    expect(signatures.source?.pending).toBe(helloVerifyBatchMax + 1);
+    for (const c of calls) await c.done();
+    expect(signatures.source?.pending).toBe(0);
   });
 
   it('an engine that fails is told to those who asked, the next ones are served', async () => {

@@ -22,6 +22,8 @@ export function addressRanges(cidrs: readonly string[]): (address: string) => bo
     if (version === 0 || prefix < 0 || prefix > max) throw new RangeError(`not an address range: ${cidr}`);
     list.addSubnet(net, prefix, version === 6 ? 'ipv6' : 'ipv4');
   }
+  // Asked for every connection: an empty list must not make an object to compare with nothing.
+  if (cidrs.length === 0) return () => false;
   return (address) => {
     const version = isIP(address);
     return version !== 0 && list.check(address, version === 6 ? 'ipv6' : 'ipv4');

@@ -267,7 +267,9 @@ class TcpTransport implements Transport {
     this.#backlog = null;
     this.#backlogBytes = 0;
     this.#linger?.cancel();
-    this.socket.destroySoon();
+    // With everything handed to the kernel there is nothing to wait for, and two system calls less.
+    if (this.socket.writableLength === 0) this.socket.destroy();
+    else this.socket.destroySoon();
     if (this.#handlers !== null) this.#report();
   }
 

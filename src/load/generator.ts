@@ -9,7 +9,7 @@ import { MessageReader } from './message.js';
 import { Metrics } from './metrics.js';
 import { Pacer } from './pacer.js';
 import type { GeneratorPlan, GeneratorResult, SecondSample } from './plan.js';
-import { walletsOf } from './scenario.js';
+import { renewedWallets, walletsOf } from './scenario.js';
 
 /** What the owner of a generator is told. */
 export interface GeneratorEvents {
@@ -78,6 +78,7 @@ export class Generator {
       metrics: this.#metrics,
       pacer: this.#pacer,
       identities: new Identities(plan.seed),
+      renewed: renewedWallets(groups),
       onHelloData: (client, payload) => this.#checkServer(client, payload),
       onStray: (code, bytes, at, length, crc) => {
         // One of ours on a connection where no flow of it ends: the relay gave it to the wrong one.

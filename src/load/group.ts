@@ -11,7 +11,7 @@ import type { Metrics } from './metrics.js';
 import type { Pacer } from './pacer.js';
 import type { GeneratorPlan } from './plan.js';
 import { createRandom } from './random.js';
-import { type Activity, type Group, unitOf, walletsOf } from './scenario.js';
+import { type Activity, type Group, unitOf, type WalletRange, walletsOf } from './scenario.js';
 import { isLoopback } from './target.js';
 
 /** All clients get their pings within this time, a slice of them in every look. */
@@ -28,6 +28,8 @@ export interface GroupSetting {
   readonly firstIdentity: number;
   /** Number of the identity of the group's first wallet without a connection. */
   readonly firstWallet: number;
+  /** Wallets that keep-alives renew, whoever does it. */
+  readonly renewed: WalletRange | null;
   /** Told of every completed handshake, for the check of the relay's signature. */
   onHelloData(client: LoadClient, payload: Uint8Array): void;
   /** A frame that no activity took. */
@@ -121,7 +123,10 @@ export class GroupRunner {
       case 'keepAlives':
         return new KeepAlives(a, context, ...this.#walletsHere(a.wallets, firstWallet));
       case 'lookups':
-        return new Lookups(a, context, ...this.#walletsHere(a.wallets, firstWallet));
+        // Those that are renewed anyway may be asked for by any process.
+        return a.of === 'keepAlives'
+          ? new Lookups(a, context, this.setting.renewed!.first, a.wallets)
+          : new Lookups(a, context, ...this.#walletsHere(a.wallets, firstWallet));
       case 'churn':
         return new Churn(a, context);
       case 'storm':

@@ -5,6 +5,8 @@ import { LoadError } from './errors.js';
 import { OpenQuestions } from './open-questions.js';
 import type { WalletSet } from './wallet-set.js';
 
+/** Questions a second for every presence a second: they cost a relay no signature. */
+const questionsPerPresence = 3;
 /** Questions open on one connection while the relay's store is compared. */
 const openPerClient = 32;
 /** A question without an answer after this long is asked again, or its wallet counts as unknown. */
@@ -34,7 +36,7 @@ export class PresenceCarrier {
   constructor(
     private readonly ctx: ActivityContext,
     private readonly wallets: WalletSet,
-    /** Presences or questions a second at most. */
+    /** Presences a second at most. */
     private readonly perSecond: number,
   ) {}
 
@@ -57,13 +59,17 @@ export class PresenceCarrier {
   }
 
   /** Calls `each` for every entry at the rate; `each` answers false when it could not now. */
-  #paced(list: readonly number[], each: (wallet: number, nowMs: number) => boolean): Promise<void> {
+  #paced(
+    list: readonly number[],
+    perSecond: number,
+    each: (wallet: number, nowMs: number) => boolean,
+  ): Promise<void> {
     return new Promise((resolve) => {
       const startMs = performance.now();
       let done = 0;
       const tick = (nowMs: number): boolean => {
         this.#questions.expire(nowMs - answerMs, nowMs);
-        const due = Math.min(list.length, Math.ceil(((nowMs - startMs) * this.perSecond) / 1000));
+        const due = Math.min(list.length, Math.ceil(((nowMs - startMs) * perSecond) / 1000));
         let n = 0;
         while (done < due && n < makeAtOnce && each(list[done]!, nowMs)) {
           done++;
@@ -84,7 +90,7 @@ export class PresenceCarrier {
     const { metrics } = this.ctx;
     let missing = Array.from({ length: this.wallets.size }, (_, i) => i);
     for (let round = 0; round < roundsMax && missing.length > 0; round++) {
-      await this.#paced(missing, (i, nowMs) => {
+      await this.#paced(missing, this.perSecond, (i, nowMs) => {
         const client = this.next();
         if (client === null || client.blocked) return false;
         if (round === 0) this.wallets.make(i, i + 1);
@@ -112,7 +118,7 @@ export class PresenceCarrier {
     const stale: number[] = [];
     const absent: number[] = [];
     let current = 0;
-    await this.#paced(list, (i, nowMs) => {
+    await this.#paced(list, questionsPerPresence * this.perSecond, (i, nowMs) => {
       const client = this.next();
       if (client === null || client.blocked || this.#questions.on(client) >= openPerClient) return false;
       this.#questions.ask({

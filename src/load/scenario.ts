@@ -56,6 +56,8 @@ export interface LookupsActivity {
   readonly do: 'lookups';
   /** `presence` of one of `wallets` (brought to the relay first), or the relays of one's `sector`. */
   readonly what: 'presence' | 'sector';
+  /** Wallets of its own, or the first of those that the scenario's first keep-alives activity brings and renews. */
+  readonly of: 'own' | 'keepAlives';
   readonly wallets: number;
   /** Questions a second of the whole group, open loop; `max`: always `open` of them on every connection. */
   readonly perSecond: number | 'max';
@@ -177,6 +179,7 @@ function parseLookups(f: Fields): LookupsActivity {
   return {
     do: 'lookups',
     what: f.one('what', ['presence', 'sector'] as const, 'presence'),
+    of: f.one('of', ['own', 'keepAlives'] as const, 'own'),
     wallets: f.whole('wallets', 1, walletsMax, 1_000),
     perSecond: rateOf(f),
     open: f.whole('open', 1, 10_000, 32),
@@ -223,7 +226,34 @@ const ACTIVITIES: Readonly<Record<Activity['do'], (f: Fields) => Activity>> = {
 
 /** Wallets without connections that an activity needs identities for. */
 export function walletsOf(a: Activity): number {
-  return a.do === 'keepAlives' || a.do === 'lookups' ? a.wallets : 0;
+  return a.do === 'keepAlives' || (a.do === 'lookups' && a.of === 'own') ? a.wallets : 0;
+}
+
+/** Wallets numbered one after the other. */
+export interface WalletRange {
+  readonly first: number;
+  readonly size: number;
+}
+
+/** The wallets of the first keep-alives activity, numbered behind the clients and the wallets before it; null: none. */
+export function renewedWallets(groups: readonly Group[]): WalletRange | null {
+  let first = groups.reduce((n, g) => n + g.clients, 0);
+  for (const a of groups.flatMap((g) => g.activities)) {
+    if (a.do === 'keepAlives') return { first, size: a.wallets };
+    first += walletsOf(a);
+  }
+  return null;
+}
+
+function checkRenewed(groups: readonly Group[]): void {
+  const renewed = renewedWallets(groups)?.size ?? 0;
+  for (const [i, g] of groups.entries())
+    for (const [k, a] of g.activities.entries())
+      if (a.do === 'lookups' && a.of === 'keepAlives' && a.wallets > renewed)
+        throw new LoadError(
+          'scenario',
+          `groups[${i}].activities[${k}].wallets: keep-alives renew ${renewed} wallets, fewer than ${a.wallets}`,
+        );
 }
 
 function parseActivity(value: unknown, path: string): Activity {
@@ -287,6 +317,7 @@ export function parseScenario(value: unknown): Scenario {
     groups: groups.map(parseGroup),
   };
   f.done();
+  checkRenewed(scenario.groups);
   if (groups.length === 0) throw new LoadError('scenario', 'groups must hold at least one group');
   const clients = scenario.groups.reduce((n, g) => n + g.clients, 0);
   if (clients > clientsMax)

@@ -50,6 +50,10 @@ describe('scenarios', () => {
     [set('groups.0.activities.0.do', 'dance'), 'groups[0].activities[0].do must be one of'],
     [set('groups.0.activities.0.perSecond', -1), 'groups[0].activities[0].perSecond must be a number'],
     [set('groups.0.activities.0.bytes', 20), 'groups[0].activities[0].bytes must be a whole number from'],
+    [
+      set('groups.0.activities.0', { do: 'lookups', of: 'keepAlives', wallets: 5, perSecond: 1 }),
+      'groups[0].activities[0].wallets: keep-alives renew 0 wallets, fewer than 5',
+    ],
     [set('groups.0.activities.0.speed', 1), 'groups[0].activities[0].speed is not a known setting'],
   ])('%j is refused: %s', (value, message) => {
     expect(fault(value)).toContain(message);

@@ -42,9 +42,10 @@ export class Lookups implements RunningActivity {
   }
 
   async prepare(): Promise<void> {
-    if (this.a.what === 'presence') await this.#carrier.fill();
+    if (this.a.what === 'presence' && this.a.of === 'own') await this.#carrier.fill();
     else {
       this.#wallets.make(0, this.#wallets.size);
+      if (this.a.what === 'presence') return;
       for (let i = 0; i < this.#wallets.size; i++)
         this.#prefixes.push(sectorPrefix(this.#wallets.address(i)));
     }

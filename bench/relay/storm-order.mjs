@@ -13,6 +13,8 @@ const QUEUE_MAX = 4_096;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 60_000;
 const CALLED_BACK_AT_MS = 3_000;
+const CALLED_BACK_TIMES = 1.25;
+const ADMISSION_FACTOR = 1.1;
 
 class Events {
   #heap = [];
@@ -82,12 +84,15 @@ function storm(order, clients, rate, seed) {
   };
   const dial = (client) => {
     const ready = (queue.length + (signing ? 1 : 0) + 1) * cost;
-    if (order !== 'newest' && (ready + MARGIN_MS > PATIENCE_MS || queue.length >= QUEUE_MAX)) {
+    if (
+      order !== 'newest' &&
+      (ADMISSION_FACTOR * ready + MARGIN_MS > PATIENCE_MS || queue.length >= QUEUE_MAX)
+    ) {
       refused++;
       if (order === 'oldest') return later(client);
       const at = Math.max(now + Math.max(0, ready - CALLED_BACK_AT_MS), nextCall, now + RETRY_MS_MIN);
       if (at - now >= RETRY_MS_MAX) return later(client, RETRY_MS_MAX);
-      nextCall = at + cost / 2;
+      nextCall = at + cost / CALLED_BACK_TIMES;
       return later(client, at - now);
     }
     const hello = { gone: false, signed: false };

@@ -7,7 +7,7 @@ export { numberLinksFor } from './link-ids.js';
 export * from './link-memory.js';
 export { resumeAnswerMs } from './link-resumption.js';
 export * from './memory.js';
-export { retryAfterOf } from './not-ready.js';
+export { notReadyText, retryAfterOf, retryData } from './not-ready.js';
 export * from './refuse.js';
 export * from './relay-info.js';
 export {

@@ -3,10 +3,16 @@ import type { Transport } from './transport.js';
 
 /**
  * Refuses a connection before it becomes a link: bye without time records (03 §4.1), e.g. 700 when not ready
- * or 605 when full. Needs no hello and no signature.
+ * or 605 when full. Needs no hello and no signature. `over` is called once the connection has ended.
  */
-export function refuseTransport(transport: Transport, code: number, text: string): void {
-  transport.start({ data: () => undefined, drain: () => undefined, close: () => undefined });
-  transport.write(encodeFrame(Code.bye, encodeBye({ code, text, data: '' })));
+export function refuseTransport(
+  transport: Transport,
+  code: number,
+  text: string,
+  data = '',
+  over: () => void = () => undefined,
+): void {
+  transport.start({ data: () => undefined, drain: () => undefined, close: over });
+  transport.write(encodeFrame(Code.bye, encodeBye({ code, text, data })));
   transport.end();
 }

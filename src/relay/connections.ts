@@ -6,7 +6,9 @@ import {
   Link,
   type LinkHandlers,
   type LinkOptions,
+  notReadyText,
   refuseTransport,
+  retryData,
   type SelfInfo,
   type TicketIssuer,
   type Transport,
@@ -20,6 +22,9 @@ import { type ConnectionHost, DialledConnection, InboundConnection, type PeerEve
 import type { RelayContext } from './context.js';
 import type { SourceRefusal } from './fairness.js';
 import type { Candidate, DialEvents } from './outbound.js';
+
+/** Told to come back at once: each holds a descriptor until it has ended, three seconds at most. */
+export const comingBackMax = 1_000;
 
 export interface ConnectionsOptions {
   readonly engine: VerifyEngine;
@@ -55,6 +60,8 @@ export class Connections {
   /** Shared by all inbound links. */
   #inboundOptions: Omit<LinkOptions, 'handlers'> | null = null;
   readonly #host: ConnectionHost;
+  /** Connections that are being told to come back. */
+  #comingBack = 0;
 
   constructor(
     private readonly ctx: RelayContext,
@@ -122,9 +129,11 @@ export class Connections {
     }
     const fromSource = this.#greeting.get(source) ?? 0;
     if (this.#greetingTotal >= limits.preHelloConnectionsMax || fromSource >= limits.preHelloPerSourceMax) {
-      // No bye: writing to a flood is work for its benefit.
-      this.#refuse(fromSource >= limits.preHelloPerSourceMax ? 'pre_hello_source' : 'pre_hello');
-      transport.destroy();
+      const oneSource = fromSource >= limits.preHelloPerSourceMax;
+      this.#refuse(oneSource ? 'pre_hello_source' : 'pre_hello');
+      // No bye to one source: writing to a flood is work for its benefit.
+      if (oneSource) transport.destroy();
+      else this.#comeBack(transport);
       return;
     }
     // Before the time records and without a link: no hello of theirs is worth a signature now (03 §4.1).
@@ -156,6 +165,18 @@ export class Connections {
     const left = (this.#greeting.get(source) ?? 1) - 1;
     if (left <= 0) this.#greeting.delete(source);
     else this.#greeting.set(source, left);
+  }
+
+  /** From many sources at once it may be a storm: each is told when its turn comes, so many at a time. */
+  #comeBack(transport: Transport): void {
+    if (this.#comingBack >= comingBackMax) {
+      transport.destroy();
+      return;
+    }
+    this.#comingBack++;
+    const { clock, linkLimits } = this.ctx;
+    const retryAfterMs = this.options.self.busy?.(clock.nowMs() + linkLimits.helloTimeoutMs) ?? null;
+    refuseTransport(transport, Bye.notReady, notReadyText, retryData(retryAfterMs), () => this.#comingBack--);
   }
 
   #refuseSource(transport: Transport, why: SourceRefusal): void {

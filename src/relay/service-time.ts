@@ -8,6 +8,10 @@ const weightMin = 0.1;
  * value within a few observations.
  */
 export const outlierTimesMax = 4;
+/** How much of the way to what is usual the least goes back with each observation: it outlives a burst of some seconds. */
+const leastWeight = 1 / 2_000;
+/** And with time in which nothing was observed. */
+const leastMemoryMs = 30_000;
 
 /**
  * How long one piece of work takes at present: a moving average whose memory is counted in time as well as in
@@ -16,11 +20,18 @@ export const outlierTimesMax = 4;
  */
 export class ServiceTime {
   #ms: number;
+  #leastMs: number;
   #observedMs = Number.NEGATIVE_INFINITY;
 
   /** `ms`: what is assumed before anything was observed. */
   constructor(ms: number) {
     this.#ms = ms;
+    this.#leastMs = ms;
+  }
+
+  /** What it came down to in calmer times, which return: for promises about later. */
+  get leastMs(): number {
+    return this.#leastMs;
   }
 
   get ms(): number {
@@ -29,9 +40,12 @@ export class ServiceTime {
 
   observe(ms: number, nowMs: number): void {
     const age = Math.max(0, nowMs - this.#observedMs);
+    const leastShare = 1 - (1 - leastWeight) * Math.exp(-age / leastMemoryMs);
     const weight = 1 - (1 - weightMin) * Math.exp(-age / memoryMs);
     this.#observedMs = nowMs;
     const counted = Math.min(ms, outlierTimesMax * Math.max(this.#ms, 1));
     this.#ms += weight * (counted - this.#ms);
+    if (this.#ms < this.#leastMs) this.#leastMs = this.#ms;
+    else this.#leastMs += leastShare * (this.#ms - this.#leastMs);
   }
 }

@@ -11,6 +11,8 @@ export const signQueueMax = 4_096;
 export const signatureMsAtFirst = 5;
 /** helloData has to be written, travel and be verified before the peer's own 10 s are over. */
 export const answerMarginMs = 500;
+/** Signatures get slower while they are waited for, because newcomers are worked on too. */
+export const admissionFactor = 1.1;
 /** The queue is looked through for peers that left or cannot be served any more this often while it works. */
 export const sweepMs = 250;
 /** Who is refused is told to come back within this time (the client's own longest wait). */
@@ -18,6 +20,8 @@ export const retryAfterMsMax = 60_000;
 export const retryAfterMsMin = 500;
 /** Newcomers are called back for when the queue has come down to this: never empty, never full. */
 const calledBackAtMs = 3_000;
+/** Faster than they can be served: clients come up to a tenth later than told. */
+const calledBackTimes = 1.25;
 /**
  * With fewer than these waiting, more hellos are verified. Above it they gather, because sixteen verified together cost
  * less than half of sixteen verified alone: two share a lane, and all of them one message to the thread and back.
@@ -67,7 +71,7 @@ type SignResult = 'signed' | 'refused' | 'abandoned' | 'late' | 'failed';
  * time to come back. Newest first, as the reference does it, wastes as little, but most peers learn nothing until
  * they give up after ten seconds, instead of trying another relay. Refusing alone is not enough: clients that
  * double their waits leave the relay idle at the end. Simulated (bench/relay/storm-order.mjs), 10,000 clients at
- * once at 200 signatures a second are all back after 51.9 s newest first, 82.5 s oldest first with refusals,
+ * once at 200 signatures a second are all back after 51.9 s newest first, 83.8 s oldest first with refusals,
  * 50.0 s with the time to come back as well, which is the least.
  */
 export class SignQueue {
@@ -121,12 +125,13 @@ export class SignQueue {
   }
 
   /** Milliseconds until a request would be ready that has this many waiting before it. */
-  #readyMs(before: number): number {
-    return Math.ceil((before + this.#running + 1) / this.#atOnce) * this.#cost.ms;
+  #readyMs(before: number, costMs: number): number {
+    return Math.ceil((before + this.#running + 1) / this.#atOnce) * costMs;
   }
 
   #inTime(before: number, deadlineMs: number, now: number): boolean {
-    return before < signQueueMax && now + this.#readyMs(before) + answerMarginMs <= deadlineMs;
+    const readyMs = admissionFactor * this.#readyMs(before, this.#cost.ms);
+    return before < signQueueMax && now + readyMs + answerMarginMs <= deadlineMs;
   }
 
   /**
@@ -151,16 +156,17 @@ export class SignQueue {
   }
 
   /**
-   * Calls back one after the other, once the queue has mostly been worked off, at twice the rate they can be served:
-   * signatures measured while everybody dials look slower than those that follow, and who is early is told again
-   * for little, while an idle relay makes everybody wait.
+   * Calls back one after the other, once the queue has mostly been worked off. By what a signature takes in calmer times:
+   * measured while everybody dials at once it looks two or three times as slow, and who is early is told again for little,
+   * while an idle relay makes everybody wait.
    */
   callBackMs(): number {
     const now = this.clock.nowMs();
-    const free = now + Math.max(0, this.#readyMs(this.#waitingInAll) - calledBackAtMs);
+    const costMs = this.#cost.leastMs;
+    const free = now + Math.max(0, this.#readyMs(this.#waitingInAll, costMs) - calledBackAtMs);
     const at = Math.max(free, this.#nextCallMs, now + retryAfterMsMin);
     if (at - now >= retryAfterMsMax) return retryAfterMsMax;
-    this.#nextCallMs = at + this.#cost.ms / this.#atOnce / 2;
+    this.#nextCallMs = at + costMs / this.#atOnce / calledBackTimes;
     return Math.ceil(at - now);
   }
 
@@ -196,13 +202,17 @@ export class SignQueue {
     job.resolve(null);
   }
 
-  /** Lets go of peers that left, and of those that became hopeless because signatures got slower meanwhile. */
+  /**
+   * Lets go of peers that left, and of those that became hopeless because signatures got slower meanwhile: beyond doubt,
+   * because for whoever is late after all nothing is signed when it is his turn.
+   */
   #sweep(now: number): void {
     this.#sweptMs = now;
     const kept: Job[] = [];
     for (const job of this.#jobs) {
       if (job.request.abandoned()) this.#drop(job, 'abandoned');
-      else if (now + this.#readyMs(kept.length) > job.request.deadlineMs) this.#drop(job, 'late');
+      else if (now + this.#readyMs(kept.length, this.#cost.leastMs) > job.request.deadlineMs)
+        this.#drop(job, 'late');
       else kept.push(job);
     }
     this.#jobs = kept;

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createVerifyEngine } from '../../src/identity/index.js';
+import { notReadyText } from '../../src/link/index.js';
 import { encodeStreamMessage, streamMessage } from '../../src/messages/index.js';
 import {
   addressOf,
@@ -9,13 +10,16 @@ import {
   encodePresence,
   type KeepAlive,
 } from '../../src/presence/index.js';
+import { comingBackMax } from '../../src/relay/connections.js';
 import type { Relay } from '../../src/relay/index.js';
 import {
+  Bye,
   bytesEqual,
   Code,
   CuckooFilter,
   concatBytes,
   encodeAttachEvent,
+  encodeBye,
   encodeFrame,
   encodeGetPresence2,
   encodeGetRandomPresences,
@@ -131,6 +135,31 @@ describe('bytes that are no protocol', () => {
       );
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(30_000_000);
     });
+  });
+
+  it('newcomers beyond the half-open places are told to come back, so many at a time', async () => {
+    const relay = await relayWith({ limits: { preHelloConnectionsMax: 1 } });
+    await raw(relay);
+    await until('its place taken', () => relay.control.totals().greeting === 1);
+    const told: Uint8Array[][] = [];
+    const beyond = await Promise.all(
+      Array.from({ length: comingBackMax + 20 }, () => raw(relay, '127.0.0.2')),
+    );
+    await Promise.all(
+      beyond.map((s) => {
+        const chunks: Uint8Array[] = [];
+        told.push(chunks);
+        s.on('data', (c: Uint8Array) => chunks.push(c));
+        // Not read to the end by us alone: who stays silent is let go after the linger.
+        return endOf(s, 10_000);
+      }),
+    );
+    const byes = told.filter((c) => c.length > 0).map((c) => concatBytes(...c));
+    const bye = encodeFrame(Code.bye, encodeBye({ code: Bye.notReady, text: notReadyText, data: '' }));
+    expect(byes.length).toBeGreaterThan(0);
+    for (const b of byes) expect(bytesEqual(b, bye)).toBe(true);
+    expect(count(relay, 'ixian_connections_refused_total', { reason: 'pre_hello' })).toBe(beyond.length);
+    expect(relay.control.totals().inbound).toBe(1);
   });
 
   it('a thousand half-open connections take their share of places and no more', async () => {

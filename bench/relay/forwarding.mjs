@@ -37,11 +37,11 @@ export async function armsOf(transport, pairs, { target }) {
   if (transport === 'ws')
     return [
       await arm('uWebSockets.js floor', 'ws-floor', await startFloor('ws-forward'), pairs),
-      await arm('relay', 'ws', await startRelay({ settings: unlimited }), pairs),
+      await arm('relay', 'ws', await startRelay({ settings: unlimited, fourPrimes: true }), pairs),
     ];
   const arms = [
     await arm('node:net floor', 'floor', await startFloor('tcp-forward'), pairs),
-    await arm('relay', 'tcp', await startRelay({ settings: unlimited }), pairs),
+    await arm('relay', 'tcp', await startRelay({ settings: unlimited, fourPrimes: true }), pairs),
   ];
   const nats = await startNats();
   if (nats !== null) arms.push(await arm('nats-server', 'nats', nats, pairs));

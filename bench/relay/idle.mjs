@@ -28,6 +28,7 @@ export async function run(settings) {
       await startRelay({
         settings: ['--maxConnections=19000', '--maxClients=19000', ...onePrefix],
         env: { UV_THREADPOOL_SIZE: '4' },
+        fourPrimes: true,
       }),
     ],
   ];

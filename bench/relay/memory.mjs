@@ -48,7 +48,10 @@ export async function run(settings) {
   const rows = [];
   const bars = [];
   const relay = () =>
-    startRelay({ settings: ['--maxConnections=19000', '--maxClients=19000', ...onePrefix] });
+    startRelay({
+      settings: ['--maxConnections=19000', '--maxClients=19000', ...onePrefix],
+      fourPrimes: true,
+    });
   for (const [name, what, start, bar] of [
     ['node:net floor', 'floor', () => startFloor('tcp-idle'), null],
     ['relay', 'tcp', relay, 8],

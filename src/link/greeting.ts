@@ -306,18 +306,3 @@ export class Greeting implements ResumeHost {
     host.failed(error);
   }
 }
-
-/**
- * What is kept of a peer that was accepted: its own short copies, so that the chunk its hello came in goes. The public
- * key stays only with whom it is needed again: a peer that may renew a ticket.
- */
-export function keptPeer(peer: PeerInfo, renews: boolean): PeerInfo {
-  return {
-    ...peer,
-    address: peer.address.slice(),
-    deviceId: peer.deviceId.slice(),
-    publicKey: renews ? peer.publicKey.slice() : NO_KEY,
-  };
-}
-
-const NO_KEY = new Uint8Array(0);

@@ -4,7 +4,6 @@ import {
   Code,
   DecodeError,
   decodeBye,
-  encodeBye,
   encodeFrame,
   FRAME_HEADER_BYTES,
   FrameTooLarge,
@@ -14,13 +13,15 @@ import {
   type StreamSink,
 } from '../wire/index.js';
 import { Announcements } from './announcements.js';
-import { Greeting, type GreetingHost, type HeldMessage, keptPeer } from './greeting.js';
+import { Greeting, type GreetingHost, type HeldMessage } from './greeting.js';
 import type { AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
+import { KeptPeer } from './kept-peer.js';
 import { type LinkLimits, linkLimitsOf } from './limits.js';
 import { LinkCounters } from './link-counters.js';
 import { takeLinkId } from './link-ids.js';
 import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
 import { isRenewal, isResumeCode, type LinkResumption, renewedTicket } from './link-resumption.js';
+import { byeFrame } from './refuse.js';
 import { type Lane, laneOf, priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
 import {
@@ -41,10 +42,7 @@ import {
   TRANSPORT_END,
 } from './types.js';
 
-const PING: Uint8Array = Uint8Array.of(PING_BYTE);
-
-const byeFrame = (code: number, text: string, data = ''): Uint8Array =>
-  encodeFrame(Code.bye, encodeBye({ code, text, data }));
+const PING = Uint8Array.of(PING_BYTE);
 
 /**
  * One protocol connection over one transport (docs/protocol/03): handshake, liveness, priorities, bounded
@@ -63,7 +61,9 @@ export class Link {
   readonly #parser = new StreamParser();
   readonly #inside: InstanceType<typeof Link.Inside>;
   readonly #memory: LinkMemory;
-  readonly #queue: SendQueue;
+  /** Null until something waits; before, only how much was sent past it counts. */
+  #queue: SendQueue | null = null;
+  #unqueued = 0;
   /** Null until something was announced here. */
   #announcements: Announcements | null = null;
   #state: 'greeting' | 'open' | 'closed' = 'greeting';
@@ -106,7 +106,6 @@ export class Link {
     this.#limits = linkLimitsOf(options.limits);
     this.#memory = options.memory ?? new LinkMemory();
     this.#counters = LinkCounters.of(options.counters);
-    this.#queue = new SendQueue(this.#limits, this.#memory);
     const now = options.clock.nowMs();
     this.#startedMs = now;
     this.#receivedMs = now;
@@ -136,12 +135,12 @@ export class Link {
 
   /** Frames that wait for the peer to read. */
   get queuedFrames(): number {
-    return this.#queue.frames;
+    return this.#queue?.frames ?? 0;
   }
 
   /** Bytes that wait, those in the transport included. */
   get queuedBytes(): number {
-    return this.#queue.bytes + this.transport.bufferedBytes;
+    return (this.#queue?.bytes ?? 0) + this.transport.bufferedBytes;
   }
 
   get stats(): LinkStats {
@@ -195,8 +194,8 @@ export class Link {
 
   /**
    * Moves the peer on to another connection: says bye as soon as everything queued has left, and takes what it still
-   * sends until it ends the connection, so that nothing of either side is lost. It is the peer that ends, because not
-   * every transport hears anything more after an end of ours; one that does not is ended after a while.
+   * sends until it ends the connection: not every transport hears anything after an end of ours. One that does not end
+   * is ended after a while.
    */
   leave(code: number, text = ''): void {
     if (this.#state !== 'open' || this.#leaving !== null) return;
@@ -206,7 +205,7 @@ export class Link {
 
   #leaveIfFlushed(): void {
     const l = this.#leaving;
-    if (l === null || l.said || this.#blocked || this.#queue.frames > 0) return;
+    if (l === null || l.said || this.#blocked || this.queuedFrames > 0) return;
     this.#write(byeFrame(l.code, l.text));
     l.said = true;
     l.saidMs = this.#o.clock.nowMs();
@@ -219,7 +218,8 @@ export class Link {
 
   /** The peer has proven its wallet, e.g. by a newer keep-alive (07 §9.1 c). */
   setProven(): void {
-    if (this.#peer !== null) this.#peer = { ...this.#peer, verified: 'proven' };
+    const p = this.#peer;
+    if (p !== null) this.#peer = p instanceof KeptPeer ? p.proven() : { ...p, verified: 'proven' };
   }
 
   /** Stops reading, so that the peer is slowed by its own full window. */
@@ -254,6 +254,7 @@ export class Link {
       return false;
     }
     if (!this.#blocked) return true;
+    this.#queue ??= new SendQueue(this.#limits, this.#memory, this.#unqueued);
     const refusal = this.#queue.refusal(lane, bytes);
     if (refusal === null) return true;
     if (!this.#refusedSends) this.#slowSinceMs = this.#o.clock.nowMs();
@@ -263,8 +264,9 @@ export class Link {
   }
 
   #enqueue(frame: Uint8Array, lane: Lane): boolean {
-    if (this.#blocked) return this.#queue.push(withoutRest(frame), lane) === null;
-    this.#queue.passed();
+    if (this.#blocked && this.#queue !== null) return this.#queue.push(withoutRest(frame), lane) === null;
+    if (this.#queue === null) this.#unqueued++;
+    else this.#queue.passed();
     this.#writeFrame(frame);
     return true;
   }
@@ -294,13 +296,13 @@ export class Link {
     this.#holdTransport(0);
     if (this.#announcements?.isDue === true) this.#flushInventory();
     while (!this.#blocked) {
-      const frame = this.#queue.shift();
+      const frame = this.#queue?.shift() ?? null;
       if (frame === null) break;
       this.#writeFrame(frame);
     }
     this.#leaveIfFlushed();
-    if (!this.#refusedSends || this.#queue.bytes > this.#limits.sendQueueBytesMax / 2) return;
-    if (this.#queue.frames > this.#limits.sendQueueFramesMax / 2) return;
+    if (!this.#refusedSends || (this.#queue?.bytes ?? 0) > this.#limits.sendQueueBytesMax / 2) return;
+    if (this.queuedFrames > this.#limits.sendQueueFramesMax / 2) return;
     this.#refusedSends = false;
     this.#guard(() => this.#handlers.onDrain?.(this));
   }
@@ -437,7 +439,7 @@ export class Link {
   }
 
   #opened(peer: PeerInfo, held: readonly HeldMessage[], renews: boolean): void {
-    this.#peer = this.direction === 'in' ? keptPeer(peer, renews) : peer;
+    this.#peer = this.direction === 'in' ? KeptPeer.of(peer, renews) : peer;
     this.#resumption = this.#greeting?.resumption ?? null;
     this.#greeting = null;
     this.#state = 'open';
@@ -504,7 +506,7 @@ export class Link {
 
   /** What still waited is lost and counted; nothing of it burdens the others any longer. */
   #release(): void {
-    for (const [lane, frames] of this.#queue.clear()) this.#counters.dropped(lane, 'closed', frames);
+    for (const [lane, frames] of this.#queue?.clear() ?? []) this.#counters.dropped(lane, 'closed', frames);
     this.#holdTransport(0);
     this.#memory.receivingBytes -= this.#receivingBytes;
     this.#receivingBytes = 0;
@@ -539,7 +541,6 @@ export class Link {
   private static readonly Inside = class implements StreamSink, TransportHandlers, GreetingHost {
     constructor(private readonly link: Link) {}
 
-    // The transport.
     data(chunk: Uint8Array): void {
       this.link.#data(chunk);
     }
@@ -566,7 +567,6 @@ export class Link {
       this.link.#greeting?.byte(b);
     }
 
-    // The greeting.
     get isClosed(): boolean {
       return this.link.isClosed;
     }

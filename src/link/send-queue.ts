@@ -92,14 +92,18 @@ export class SendQueue {
   /** Null while nothing waits, which is nearly always: an idle connection carries no queues. */
   #queues: { readonly [P in Lane]: Fifo } | null = null;
   /** Messages sent, in the counting of 03 §2.6. */
-  #sent = 0;
+  #sent: number;
 
   constructor(
     /** Bounds of each queue; one frame always fits an empty queue. Looked at anew for every frame. */
     private readonly limits: Pick<LinkLimits, 'sendQueueFramesMax' | 'sendQueueBytesMax'>,
     /** What all links hold together. */
     private readonly memory: LinkMemory = new LinkMemory(),
-  ) {}
+    /** Frames sent before there was a queue. */
+    unqueued = 0,
+  ) {
+    this.#sent = unqueued % (sentCountMax + 1);
+  }
 
   get frames(): number {
     if (this.#queues === null) return 0;

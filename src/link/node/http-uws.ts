@@ -99,10 +99,6 @@ interface SocketData {
 
 /** A uWebSockets.js socket as a transport. The native object is let go the moment it is closed. */
 class UwsTransport implements WebSocketTransport {
-  readonly kind = 'ws';
-  readonly chunksStay = false;
-  readonly remotePort = 0;
-  readonly localAddress = '';
   readonly #inbox: MessageInbox;
   #socket: UwsSocket | null;
   #ending = false;
@@ -119,6 +115,23 @@ class UwsTransport implements WebSocketTransport {
     this.#socket = socket;
     // This library cannot pause a WebSocket, so an unread rest is kept and bounded.
     this.#inbox = new MessageInbox(unreadBytesMax, this);
+  }
+
+  // Of the class, not of every connection.
+  get kind(): 'ws' {
+    return 'ws';
+  }
+
+  get chunksStay(): boolean {
+    return false;
+  }
+
+  get remotePort(): number {
+    return 0;
+  }
+
+  get localAddress(): string {
+    return '';
   }
 
   get bufferedBytes(): number {

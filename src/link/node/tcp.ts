@@ -101,9 +101,6 @@ function onDrain(this: Socket): void {
 }
 
 class TcpTransport implements Transport {
-  readonly kind = 'tcp';
-  /** node:net reads every chunk into memory of its own. */
-  readonly chunksStay = true;
   readonly remoteAddress: string;
   readonly remotePort: number;
   #handlers: TransportHandlers | null = null;
@@ -134,6 +131,16 @@ class TcpTransport implements Transport {
     socket.on('end', onEnd);
     socket.on('close', onEnd);
     socket.on('drain', onDrain);
+  }
+
+  // Of the class, not of every connection.
+  get kind(): 'tcp' {
+    return 'tcp';
+  }
+
+  /** node:net reads every chunk into memory of its own. */
+  get chunksStay(): boolean {
+    return true;
   }
 
   /** Looked up when asked for: an object of every socket otherwise. */

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { TlsOptions } from '../link/node/index.js';
 import {
   type Accepted,
   ApiAccess,
@@ -56,9 +59,27 @@ function accessOf(c: Config): Access {
   return access;
 }
 
+/** Certificate and key of the API; null where it speaks plain HTTP. */
+function tlsOf(c: Config): TlsOptions | null {
+  const [certFile, keyFile] = [c.text('apiTlsCert'), c.text('apiTlsKey')];
+  if ((certFile === null) !== (keyFile === null)) throw usageError('apiTlsCert and apiTlsKey go together');
+  if (certFile === null || keyFile === null) {
+    if (bindsOf(c).some((b) => b.secure))
+      throw usageError('apiBind names https', 'set apiTlsCert and apiTlsKey');
+    return null;
+  }
+  try {
+    createSecureContext({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
+  } catch (e) {
+    throw usageError(`apiTlsCert and apiTlsKey: ${(e as Error).message}`);
+  }
+  return { certFile, keyFile };
+}
+
 /** Throws a CliError for settings of the API that cannot be used. */
 export function checkApi(c: Config): void {
   accessOf(c);
+  tlsOf(c);
 }
 
 /** Name of the parent's listener for one address of the API. */
@@ -83,6 +104,7 @@ export async function startApi(
   accepted: ((gate: string) => Accepted | undefined) | null = null,
 ): Promise<RunningApi> {
   const first = accessOf(c);
+  const tls = tlsOf(c);
   const access = new ApiAccess(first.users, first.allows);
   const isDefault = c.origin('apiPort').from === 'default' && c.origin('apiBind').from === 'default';
   const servers: ApiServer[] = [];
@@ -98,6 +120,7 @@ export async function startApi(
         ...(from === undefined ? {} : { accepted: from }),
         access,
         ...(live === null ? {} : { live }),
+        ...(tls === null ? {} : { tls }),
         compat: c.text('apiCompat') as ApiCompat,
         httpEngine: c.text('httpEngine') as 'auto' | 'uws' | 'node',
         audit: (e) => audit(e, dataDir, log),

@@ -1,10 +1,8 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import forge from 'node-forge';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { freePort } from '../../src/cli/devnet/network.js';
@@ -18,6 +16,7 @@ import {
   dialNodeWs,
   type HttpServer,
 } from '../../src/link/node/index.js';
+import { writeSelfSigned } from './self-signed.js';
 import { signerOf, until } from './support.js';
 import { pattern, Recorder } from './transports.js';
 
@@ -325,24 +324,6 @@ describe.each(['uws', 'node'] as const)('http server %s', (prefer) => {
     rmSync(folder, { recursive: true });
   });
 });
-
-/** A certificate for localhost, made on the spot: none is kept in the repository. */
-function writeSelfSigned(certFile: string, keyFile: string): void {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  });
-  const cert = forge.pki.createCertificate();
-  cert.publicKey = forge.pki.publicKeyFromPem(publicKey);
-  cert.serialNumber = '01';
-  cert.validity.notAfter = new Date(Date.now() + 86_400_000);
-  cert.setSubject([{ name: 'commonName', value: 'localhost' }]);
-  cert.setIssuer([{ name: 'commonName', value: 'localhost' }]);
-  cert.sign(forge.pki.privateKeyFromPem(privateKey), forge.md.sha256.create());
-  writeFileSync(certFile, forge.pki.certificateToPem(cert));
-  writeFileSync(keyFile, privateKey);
-}
 
 /** Sends text and gives back what came before the end. */
 function rawHttp(port: number, text: string): Promise<string> {

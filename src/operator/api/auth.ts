@@ -159,9 +159,13 @@ export class ApiAccess {
     return user === undefined ? null : { kind: 'ok', user: user.name, roles: user.roles };
   }
 
-  /** A `Set-Cookie` value that logs this user's page in: for this host alone, out of reach of scripts and other pages. */
-  openSession(user: string): string {
-    return `${sessionCookie}=${this.#sessions.open(user)}; Path=/; HttpOnly; SameSite=Strict`;
+  /**
+   * A `Set-Cookie` value that logs this user's page in: for this host alone, out of reach of scripts and other pages,
+   * and of anybody on the way where it is `secure`.
+   */
+  openSession(user: string, secure = false): string {
+    const only = secure ? '; Secure' : '';
+    return `${sessionCookie}=${this.#sessions.open(user)}; Path=/; HttpOnly; SameSite=Strict${only}`;
   }
 
   /** Ends a page's login; the `Set-Cookie` value that removes the cookie. */

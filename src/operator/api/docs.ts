@@ -10,7 +10,7 @@ export function apiDocs(): string {
   const routes = V1_ROUTES.map((r) => `| ${r.method} | \`${r.path}\` | ${r.role} | ${r.about} |`);
   return `# The operator’s HTTP API
 
-Made from the sources; a test holds it. The API listens on \`apiPort\` of this machine only (8001, on test networks 8101), or where \`apiBind\` says. Beyond this machine it wants users, unless \`apiAllowInsecure = 1\`.
+Made from the sources; a test holds it. The API listens on \`apiPort\` of this machine only (8001, on test networks 8101), or where \`apiBind\` says. Beyond this machine it wants users, unless \`apiAllowInsecure = 1\`. With \`apiTlsCert\` and \`apiTlsKey\` it speaks https alone, the dashboard with it.
 
 ## Who may do what
 

@@ -50,7 +50,7 @@ export function addLoginRoutes(server: HttpServer, gate: Gate): void {
       result: result.kind,
     });
     if (result.kind === 'refused') return { status: 401, headers };
-    return welcome(result, access.hasUsers ? access.openSession(result.user) : null);
+    return welcome(result, access.hasUsers ? access.openSession(result.user, gate.secure) : null);
   };
   const session = (request: HttpRequest): HttpResponse => {
     const refused = gate.refusal(request);

@@ -4,6 +4,7 @@ import {
   type HttpResponse,
   type HttpServer,
   plainAnswer,
+  type TlsOptions,
 } from '../../link/node/index.js';
 import { addHealthRoutes } from '../health.js';
 import type { LiveFeed } from '../live/feed.js';
@@ -29,15 +30,21 @@ export interface ApiBind {
   /** Host as configured; `+` and `*` = all interfaces. */
   readonly host: string;
   readonly port: number;
+  /** Said to be https: a certificate has to be there. */
+  readonly secure?: true;
 }
 
-/** Reads a URL prefix of the reference, e.g. `http://localhost:8001/`. @throws RangeError for anything else */
+/**
+ * Reads a URL prefix of the reference, e.g. `http://localhost:8001/`, or one with https.
+ *
+ * @throws RangeError for anything else
+ */
 export function parseApiBind(text: string): ApiBind {
-  const m = /^http:\/\/(\[[0-9a-fA-F:.]+\]|[^\s:/]+):(\d{1,5})\/$/.exec(text);
-  const port = Number(m?.[2]);
+  const m = /^http(s?):\/\/(\[[0-9a-fA-F:.]+\]|[^\s:/]+):(\d{1,5})\/$/.exec(text);
+  const port = Number(m?.[3]);
   if (m === null || port > 65_535)
     throw new RangeError(`not a URL prefix like http://localhost:8001/: ${text}`);
-  return { host: m[1]!, port };
+  return { host: m[2]!, port, ...(m[1] === 's' ? { secure: true } : {}) };
 }
 
 export const bindIsLoopback = (b: ApiBind): boolean => isLoopbackHost(b.host);
@@ -61,6 +68,8 @@ export interface ApiServerOptions {
   readonly live?: LiveFeed;
   /** Its connections are accepted by another process. */
   readonly accepted?: Accepted;
+  /** Speaks https alone. */
+  readonly tls?: TlsOptions;
   audit(entry: AuditEntry): void;
   onError?(error: unknown): void;
 }
@@ -82,6 +91,7 @@ export class ApiServer {
   static async start(backend: ApiBackend, options: ApiServerOptions): Promise<ApiServer> {
     const server = await createHttpServer({
       prefer: options.accepted === undefined ? (options.httpEngine ?? 'auto') : 'node',
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
       onError: (error) => options.onError?.(error),
     });
     const gate = new Gate(backend, options);
@@ -168,6 +178,11 @@ export class Gate {
       if (needs.changes && this.foreign(request)) return plainAnswer(403, 'foreign origin');
     }
     return handler(request, login);
+  }
+
+  /** Whether what it hands out may travel over https alone. */
+  get secure(): boolean {
+    return this.options.tls !== undefined;
   }
 
   /** What keeps a request out whoever sent it: its address, or the Host it names. Null lets it on. */

@@ -326,6 +326,13 @@ export const SETTINGS: readonly Setting[] = [
     about: 'URL prefix of the operator’s HTTP API, http://host:port/; or `off`',
   },
   {
+    key: 'apiTlsCert',
+    value: path,
+    default: null,
+    about: 'PEM certificate chain: the operator’s HTTP API and dashboard speak https alone',
+  },
+  { key: 'apiTlsKey', value: path, default: null, about: 'PEM private key for that' },
+  {
     key: 'apiAllowIp',
     value: text,
     default: null,

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock/index.js';
 import type { VerifyEngine } from '../../src/identity/index.js';
+import { buildHello } from '../../src/link/hello-build.js';
 import {
   answerHello,
   type LinkLimits,
@@ -242,5 +243,35 @@ describe('03 §4.1 refusal before a link', () => {
       byte: () => seen.push('byte'),
     });
     expect(seen).toEqual([[Code.bye, { code: 700, text: 'starting', data: '' }]]);
+  });
+});
+
+describe('a peer that was told to leave', () => {
+  it('is heard until it closes, and is ended when it does not', async () => {
+    const clock = new ManualClock(T0);
+    const [far, near] = memoryPair();
+    const relay = new Watched(near, {
+      clock,
+      engine: verifier,
+      direction: 'in',
+      limits: { leaveMs: 4_000 },
+      self: await selfInfo(clock, { wallet: 'w0' }),
+    });
+    const peer = new Recorder(far);
+    const self = await selfInfo(clock, { wallet: 'w1', nodeType: 'C', endpoint: { ip: '', port: 0 } });
+    const hello = await buildHello(self, 7, { deadlineMs: T0 + 9_000, abandoned: () => false });
+    far.write(encodeFrame(Code.hello, hello!));
+    await done(() => relay.opened === 1);
+    relay.link.leave(Bye.bye, 'Please connect again');
+    expect([relay.link.isOpen, relay.link.send(Code.s2data, pattern(9))]).toEqual([false, false]);
+    // What it sends before it has read the bye.
+    far.write(encodeFrame(Code.s2data, pattern(20)));
+    await done(() => relay.messages.length === 1);
+    clock.advance(4_000);
+    await settle(1);
+    expect([relay.closed, peer.ended]).toEqual([null, null]);
+    clock.advance(1_000);
+    await done(() => relay.closed !== null);
+    expect(relay.closed).toMatchObject({ why: 'bye-sent', byeCode: Bye.bye, opened: true });
   });
 });

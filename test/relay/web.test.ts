@@ -72,6 +72,22 @@ describe.each(['uws', 'node'] as const)('a relay over WebSocket, engine %s', (ht
     await until('gone', () => r.status().sessions === 0);
   });
 
+  it('whoever is asked to leave is heard out, and has got all that was sent before', async () => {
+    const a = await open(r, 'w1');
+    const b = await connected(r, { wallet: 'w2' });
+    const [id] = r.control.page(true, 0, 10).items.flatMap((p) => (p.transport === 'ws' ? [p.id] : []));
+    b.link.send(Code.s2data, await message('w2', 'w1', 50, 200_000));
+    await until('before', () => data(a).length === 1);
+    const all = await Promise.all(Array.from({ length: 20 }, (_, n) => message('w1', 'w2', 51 + n)));
+    for (const m of all) a.link.send(Code.s2data, m);
+    expect(r.control.moveOn(id!)).toBe(true);
+    await until('all of it', () => data(b).length === 20);
+    await until('told', () => a.closed !== null);
+    expect(a.closed).toMatchObject({ why: 'bye-received', byeCode: Bye.bye });
+    b.link.destroy();
+    await until('gone', () => r.control.clientsConnected === 0);
+  });
+
   it('a presence announced over WebSocket is found over tcp', async () => {
     const b = await open(r, 'w2');
     const ka = await keepAliveFor('w2', { hostname: `127.0.0.1:${r.port}` });

@@ -8,7 +8,7 @@ export const about = 'CPU with 1,000 and 18,000 idle pinging clients; 18,000 con
 const most = 18_000;
 /** Windows in which the load is read, and how long each is. */
 const windows = 4;
-const windowSeconds = 6;
+const windowSeconds = 4;
 
 async function loads(generator, server) {
   const out = [];

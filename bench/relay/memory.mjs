@@ -6,6 +6,8 @@ import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay }
 
 export const about = 'resident memory per idle client, TCP and WebSocket, 5,000 to 15,000';
 
+/** How far its halves may be from a straight line. */
+const straightWithin = 0.1;
 const steps = [5_000, 10_000, 15_000];
 /** What a handshake leaves behind is collected when nothing happens for a while. */
 const settleMs = 12_000;
@@ -39,7 +41,7 @@ async function slope(settings, name, what, server) {
     second: halves[1] / 1_000,
     slab: per(slab, 0, 2) / 1_000,
     // How far the halves are from the line through both.
-    bend: Math.abs(halves[1] - halves[0]) / (halves[0] + halves[1]),
+    bend: Math.abs(halves[1] - halves[0]) / Math.abs(halves[0] + halves[1]),
     residentMiB: resident[2] / 2 ** 20,
   };
 }
@@ -60,13 +62,17 @@ export async function run(settings) {
   ]) {
     const row = await slope(settings, name, what, await start());
     rows.push(row);
-    if (bar !== null)
-      bars.push(
-        atMost(`memory per idle client, ${row.group}`, bar, row.kilobytes, Math.min(row.bend, 0.1), {
-          unit: 'KB',
-          straightWithin: row.bend,
-        }),
-      );
+    if (bar === null) continue;
+    // What the collector has not given back yet bends the line by some megabytes: where it is not straight, its steeper
+    // half is judged.
+    const judged = row.bend <= straightWithin ? row.kilobytes : Math.max(row.first, row.second);
+    bars.push(
+      atMost(`memory per idle client, ${row.group}`, bar, judged, Math.min(row.bend, straightWithin), {
+        unit: 'KB',
+        slope: row.kilobytes,
+        straightWithin: row.bend,
+      }),
+    );
   }
   return {
     title: 'Memory per idle client',

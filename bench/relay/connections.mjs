@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { loadScenario, parseTarget, runLoad } from '../../dist/load/index.js';
+import { onePrefix } from './servers.mjs';
 
 const { values: o } = parseArgs({
   options: {
@@ -77,6 +78,7 @@ const relay = spawn(
     ...['--wallet', join(dir, 'relay.wal'), '--walletPasswordFile', join(dir, 'password')],
     ...['--dataFolderPath', join(dir, 'data'), '--maxClients', String(clients + 1000)],
     ...['--maxConnections', String(clients + 2000)],
+    ...onePrefix,
   ],
   { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, STARLING_STOP_WITH_STDIN: '1' } },
 );

@@ -2,7 +2,7 @@
 // keep-alives, while clients send messages and ask for presences.
 //
 //   node bench/relay/planetary.mjs [--wallets 700000] [--perSecond 7000] [--seconds 600] [--clients 2000]
-//                                  [--messages 2000] [--lookups 500] [--fill 7000] [--json FILE]
+//                                  [--messages 2000] [--lookups 500] [--fill 7000] [--generators 1] [--json FILE]
 //
 // The whole takes about 16 minutes: 3 to connect and to fill, 10 measured, 1 to compare. A short look:
 // --wallets 100000 --seconds 60, under 3 minutes. Every wallet has an RSA-4096 modulus of its own, made from the seed
@@ -27,6 +27,7 @@ const { values: o } = parseArgs({
     messages: { type: 'string', default: '2000' },
     lookups: { type: 'string', default: '500' },
     fill: { type: 'string', default: '7000' },
+    generators: { type: 'string', default: '1' },
     json: { type: 'string' },
   },
 });
@@ -82,6 +83,7 @@ try {
   const startedMs = Date.now();
   const result = await runLoad(scenario, parseTarget(`127.0.0.1:${relay.port}`, { network: 'reg' }), {
     targetPid: relay.pid,
+    processes: n.generators,
     onPhase: (p) => {
       phase = p;
       if (p === 'window') Object.assign(from, { cpu: cpuNanoseconds(relay.pid), at: performance.now() });

@@ -26,7 +26,9 @@ import {
   levelsOfBits,
   limitsOf,
   limitsPart,
+  type ModuleLevels,
   measuredEngine,
+  moduleLevels,
   OpsServer,
   parseBind,
   RelayNode,
@@ -78,11 +80,20 @@ function levelsOf(c: Config): ReadonlySet<LogLevel> {
   return levelsOfBits(c.on('verboseOutput') ? 15 : c.whole('logVerbosity'));
 }
 
+function modulesOf(c: Config): ModuleLevels {
+  try {
+    return moduleLevels(c.list('logModule'));
+  } catch (e) {
+    throw usageError(`logModule: ${(e as Error).message}`);
+  }
+}
+
 /** One of several processes follows the file that their parent puts aside. */
 export function openLog(c: Config, counters: Counters): EventLog {
   return new EventLog({
     ...logOutput(c, !WorkerPort.isWorker),
     levels: levelsOf(c),
+    modules: modulesOf(c),
     fullAddresses: c.text('logAddresses') === 'full',
     counters,
   });
@@ -464,10 +475,13 @@ function bansPart(bans: Bans): ReloadPart {
 
 function logPart(log: EventLog): ReloadPart {
   return {
-    keys: ['logLevel', 'logVerbosity'],
+    keys: ['logLevel', 'logVerbosity', 'logModule'],
     prepare: (c) => {
-      const levels = levelsOf(c);
-      return () => log.setLevels(levels);
+      const [levels, modules] = [levelsOf(c), modulesOf(c)];
+      return () => {
+        log.setLevels(levels);
+        log.setModules(modules);
+      };
     },
   };
 }

@@ -65,9 +65,11 @@ export {
   levelsFrom,
   levelsOfBits,
   logLinesBurst,
+  type ModuleLevels,
+  moduleLevels,
   shortAddress,
 } from './log.js';
-export { LOG_EVENTS, type LogEvent } from './log-events.js';
+export { LOG_EVENTS, LOG_MODULES, type LogEvent, type LogModule } from './log-events.js';
 export { LOG_FILE, LogFile, type LogFileOptions } from './log-file.js';
 export { measuredEngine } from './measured-engine.js';
 export * from './metrics/names.js';

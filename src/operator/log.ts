@@ -1,6 +1,7 @@
 import { type Logger, pino } from 'pino';
 import type { Counters } from '../counters/index.js';
 import type { RelayLog } from '../relay/index.js';
+import { LOG_MODULES, type LogModule, logModuleOf } from './log-events.js';
 
 /** Levels from loud to grave. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
@@ -19,6 +20,8 @@ export interface LogOptions {
   /** `json`: one JSON object per line. `text`: for people. `legacy`: lines as the reference writes them. */
   readonly format: LogFormat;
   readonly levels: ReadonlySet<LogLevel>;
+  /** Of modules that do not follow `levels`. */
+  readonly modules?: ModuleLevels;
   /** Colours in `text`. */
   readonly colour?: boolean;
   /** Peers' addresses as they are instead of shortened. */
@@ -41,6 +44,21 @@ export function levelsOfBits(bits: number): ReadonlySet<LogLevel> {
 /** The levels at and above one. */
 export function levelsFrom(level: LogLevel): ReadonlySet<LogLevel> {
   return new Set(LOG_LEVELS.slice(LOG_LEVELS.indexOf(level)));
+}
+
+export type ModuleLevels = ReadonlyMap<LogModule, ReadonlySet<LogLevel>>;
+
+/** Reads `peers=debug` and the like. @throws RangeError for an unknown module or level */
+export function moduleLevels(entries: readonly string[]): ModuleLevels {
+  return new Map(
+    entries.map((entry) => {
+      const [name = '', level = ''] = entry.split('=').map((t) => t.trim().toLowerCase());
+      const mod = LOG_MODULES.find((m) => m === name);
+      if (mod === undefined) throw new RangeError(`${entry}: modules are ${LOG_MODULES.join(', ')}`);
+      if (!isLogLevel(level)) throw new RangeError(`${entry}: levels are ${LOG_LEVELS.join(', ')}`);
+      return [mod, levelsFrom(level)];
+    }),
+  );
 }
 
 export function isLogLevel(text: string): text is LogLevel {
@@ -68,10 +86,12 @@ export class EventLog {
   readonly #recent: string[] = [];
   readonly #buckets = new Map<string, { tokens: number; atMs: number; suppressed: number }>();
   #levels: ReadonlySet<LogLevel>;
+  #modules: ModuleLevels;
 
   constructor(options: LogOptions) {
     this.#o = options;
     this.#levels = options.levels;
+    this.#modules = options.modules ?? new Map();
     const line = (text: string): void => {
       this.#recent.push(text.trimEnd());
       if (this.#recent.length > logRecentMax) this.#recent.shift();
@@ -107,12 +127,18 @@ export class EventLog {
     this.#levels = levels;
   }
 
+  /** Modules that have levels of their own from now on. */
+  setModules(modules: ModuleLevels): void {
+    this.#modules = modules;
+  }
+
   /** Writes one event. Fields must hold no secrets. */
   readonly log = (level: LogLevel, event: string, fields: Fields = {}): void => {
-    if (!this.#levels.has(level)) return;
+    const mod = logModuleOf(event);
+    if (!((mod === null ? undefined : this.#modules.get(mod)) ?? this.#levels).has(level)) return;
     const suppressed = this.#take(event);
     if (suppressed === null) return;
-    const out: Record<string, unknown> = { ...fields };
+    const out: Record<string, unknown> = mod === null ? { ...fields } : { mod, ...fields };
     if (this.#o.fullAddresses !== true && typeof out.peer === 'string') out.peer = shortAddress(out.peer);
     if (suppressed > 0) out.suppressed = suppressed;
     this.#pino[level](out, event);
@@ -157,6 +183,7 @@ export function formatted(json: string, format: LogFormat, colour: boolean): str
 
 function fieldsText(fields: Readonly<Record<string, unknown>>): string {
   return Object.entries(fields)
+    .filter(([k]) => k !== 'mod') // for programs: the event's name says it to people
     .map(([k, v]) => {
       const text = typeof v === 'string' ? v : JSON.stringify(v);
       return ` ${k}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`;

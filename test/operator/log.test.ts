@@ -8,6 +8,7 @@ import {
   levelsFrom,
   levelsOfBits,
   logLinesBurst,
+  moduleLevels,
   shortAddress,
 } from '../../src/operator/index.js';
 
@@ -87,6 +88,35 @@ it('one kind of event that floods is limited, counted, and told with its next li
   ).toEqual([25, undefined]);
 });
 
+describe('levels of one module', () => {
+  it('are its own, the others follow the rest, and every line names its module', () => {
+    const lines: Record<string, unknown>[] = [];
+    const log = new EventLog({
+      format: 'json',
+      levels: levelsFrom('warn'),
+      modules: moduleLevels(['peers = debug', 'cluster=error']),
+      write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),
+    });
+    log.log('debug', 'peer_opened');
+    log.log('trace', 'peer_opened');
+    log.log('info', 'stopping');
+    log.log('warn', 'header_refused');
+    log.log('warn', 'worker_ended');
+    expect(lines.map((l) => [l.event, l.mod])).toEqual([
+      ['peer_opened', 'peers'],
+      ['header_refused', 'ledger'],
+    ]);
+    log.setModules(new Map());
+    log.log('debug', 'peer_opened');
+    log.log('warn', 'worker_ended');
+    expect(lines.slice(2).map((l) => l.event)).toEqual(['worker_ended']);
+  });
+  it('are refused for a part or a level that does not exist', () => {
+    for (const bad of ['everything=debug', 'peers=loud', 'peers', '=debug', ''])
+      expect(() => moduleLevels([bad])).toThrow(RangeError);
+  });
+});
+
 describe('the list of events', () => {
   const root = new URL('../../src/', import.meta.url);
   const sources = ['cluster/', 'relay/', 'operator/', 'cli/'].flatMap((dir) =>
@@ -107,7 +137,11 @@ describe('the list of events', () => {
   });
   it('is what docs/logs.md says', () => {
     const docs = readFileSync(new URL('../../docs/logs.md', import.meta.url), 'utf8');
-    const rows = [...docs.matchAll(/^\| `([a-z_]+)` \| (.*) \|$/gm)].map((m) => [m[1], m[2]]);
-    expect(rows).toEqual(LOG_EVENTS.map((e) => [e.event, e.about]));
+    const rows = [...docs.matchAll(/^\| `([a-z_]+)` \| ([a-z]+) \| (.*) \|$/gm)].map((m) => [
+      m[1],
+      m[2],
+      m[3],
+    ]);
+    expect(rows).toEqual(LOG_EVENTS.map((e) => [e.event, e.mod, e.about]));
   });
 });

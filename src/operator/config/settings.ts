@@ -388,6 +388,15 @@ export const SETTINGS: readonly Setting[] = [
     about: 'log this level and graver ones; overrides logVerbosity',
   },
   {
+    key: 'logModule',
+    value: text,
+    default: null,
+    repeat: true,
+    reloadable: true,
+    about:
+      'levels of one part alone, e.g. peers=debug; parts: relay, config, http, peers, ledger, presences, cluster',
+  },
+  {
     key: 'logFormat',
     value: { kind: 'choice', values: ['auto', 'json', 'text', 'legacy'] },
     default: 'auto',

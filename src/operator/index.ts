@@ -23,7 +23,8 @@ export {
   bindIsLoopback,
   parseApiBind,
 } from './api/server.js';
-export { V1_ROUTES, type V1Route } from './api/v1.js';
+export { V1_ROUTES } from './api/v1.js';
+export type { V1Route } from './api/v1-route.js';
 export { addAppRoutes } from './app-page.js';
 export { ClusterOperator, type ClusterTotals } from './cluster.js';
 export * from './config/index.js';

@@ -78,6 +78,15 @@ describe.each(['uws', 'node'] as const)('/v1 over %s', (httpEngine) => {
     await call('GET', '/v1/sectors', { query: '?max=-1', status: 400 });
     expect(await call('GET', '/v1/limits')).toMatchObject({ clientsMax: 15_000 });
     await call('GET', '/v1/drops');
+    const { waiting } = (await call('GET', '/v1/queues')) as { waiting: unknown[] };
+    for (const [gauge, queue, unit] of [
+      ['ixian_queue_messages', 'send_clients', 'frames'],
+      ['ixian_queue_bytes', 'send_servers', 'bytes'],
+      ['ixian_memory_queued_bytes', '', 'bytes'],
+    ])
+      expect(waiting).toContainEqual({ gauge, queue, unit, value: 0 });
+    await call('GET', '/v1/names/{name}', { rest: 'anna', status: 501 });
+    await call('GET', '/v1/earnings', { query: '?from=2026-01-01', status: 501 });
     expect(await call('POST', '/v1/reload')).toEqual({ changed: ['maxClients'], restart: [] });
     expect(await call('GET', '/v1/log-level')).toEqual({ levels: ['info', 'warn', 'error'] });
     expect(await call('PUT', '/v1/log-level', { body: { level: 'warn' } })).toEqual({

@@ -1,6 +1,6 @@
 import type { Json } from './envelope.js';
 import type { Schema } from './schema.js';
-import type { V1Route } from './v1.js';
+import type { V1Route } from './v1-route.js';
 
 const MEANINGS: Readonly<Record<number, string>> = {
   400: 'a parameter or the body cannot be read',
@@ -9,6 +9,7 @@ const MEANINGS: Readonly<Record<number, string>> = {
   404: 'there is nothing there',
   409: 'the state does not allow it',
   422: 'a value is not allowed',
+  501: 'only the ledger’s own side knows it, which this relay does not have yet',
 };
 
 const error: Schema = {

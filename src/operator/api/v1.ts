@@ -1,11 +1,10 @@
 import { addressText, sectorPrefix } from '../../identity/index.js';
-import type { HttpMethod, HttpRequest, HttpResponse, HttpServer } from '../../link/node/index.js';
+import type { HttpRequest, HttpResponse, HttpServer } from '../../link/node/index.js';
 import { showConfig } from '../config/index.js';
 import type { DoctorReport } from '../doctor/index.js';
 import type { DrainState } from '../drain.js';
 import { isLogLevel, LOG_LEVELS, levelsFrom } from '../log.js';
 import { RENAMED } from '../metrics/names.js';
-import type { Role } from './auth.js';
 import { type ApiBackend, trafficBytes } from './backend.js';
 import type { Json } from './envelope.js';
 import { addressParameter, presenceObject } from './objects.js';
@@ -23,40 +22,8 @@ import {
   textOrNull,
 } from './schema.js';
 import type { Caller, Gate } from './server.js';
-
-/** A refusal of `/v1` with its HTTP status. */
-class V1Error extends Error {
-  constructor(
-    readonly status: 400 | 404 | 409 | 422,
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-/** One operation of `/v1`: routing, access and documentation in one place. */
-export interface V1Route {
-  readonly method: HttpMethod;
-  /** `{name}` at the end stands for the rest of the path. */
-  readonly path: string;
-  readonly about: string;
-  readonly role: Role;
-  readonly changes: boolean;
-  readonly parameters?: readonly Parameter[];
-  readonly body?: Schema;
-  readonly answer: Schema;
-  /** Statuses besides 200, 401, 403. */
-  readonly refusals?: readonly (400 | 404 | 409 | 422)[];
-  run(b: ApiBackend, request: V1Request): Json | Promise<Json>;
-}
-
-interface V1Request {
-  readonly query: URLSearchParams;
-  /** The part of the path that `{name}` stands for. */
-  readonly rest: string;
-  readonly body: Readonly<Record<string, unknown>>;
-}
+import { V1Error, type V1Request, type V1Route } from './v1-route.js';
+import { STATE_ROUTES } from './v1-state.js';
 
 /** Entries of one page, and the most that may be asked for. */
 const pageDefault = 100;
@@ -358,6 +325,7 @@ export const V1_ROUTES: readonly V1Route[] = [
     ),
     run: drops,
   },
+  ...STATE_ROUTES,
   {
     method: 'GET',
     path: '/v1/config',

@@ -1,20 +1,14 @@
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
-import { systemClock, type Timer } from '../clock/index.js';
-import { Counters } from '../counters/index.js';
+import type { Timer } from '../clock/index.js';
+import type { Counters } from '../counters/index.js';
 import { sectorPrefix, type VerifyEngine } from '../identity/index.js';
 import { openVerifier } from '../identity/node/index.js';
-import { chainStart, HeaderChain, type HeaderStorage, MemoryHeaderStorage } from '../ledger/index.js';
-import { FileHeaderStorage } from '../ledger/node/index.js';
+import { chainStart, HeaderChain } from '../ledger/index.js';
 import {
-  aggregateDifference,
   type LinkClose,
-  LinkMemory,
   numberLinksFor,
   plainAddress,
   type SelfInfo,
-  sharedLinkLimits,
-  squashDifference,
   type Transport,
   type TransportListener,
 } from '../link/index.js';
@@ -25,32 +19,20 @@ import {
   NO_POW_KNOWLEDGE,
   type PowKnowledge,
   type Presence,
-  PresenceService,
-  SlabPresenceStore,
+  type SlabPresenceStore,
 } from '../presence/index.js';
-import { followPresences, RelayTree } from '../sectors/index.js';
-import {
-  bytesEqual,
-  Code,
-  CuckooFilter,
-  EventType,
-  encodeAttachEvent,
-  encodeGetRandomPresences,
-} from '../wire/index.js';
+import { Code, CuckooFilter, EventType, encodeAttachEvent, encodeGetRandomPresences } from '../wire/index.js';
 import { AllowList } from './allow-list.js';
 import { Blacklist } from './blacklist.js';
 import { lastChecksums } from './cluster-ledger.js';
 import { ClusterSide } from './cluster-side.js';
-import { keyPatienceSeconds } from './cluster-tickets.js';
 import { Connections, emptyTip } from './connections.js';
 import type { RelayContext } from './context.js';
 import { RelayControl } from './control.js';
 import { Dispatcher, type Route } from './dispatch.js';
-import { Fairness } from './fairness.js';
 import { followerRoutes, tellTransaction } from './follower.js';
 import { LedgerSide } from './ledger-side.js';
-import { DEFAULT_RELAY_LIMITS } from './limits.js';
-import { guessPublicIp } from './local-addresses.js';
+import type { NetworkTime } from './network-time.js';
 import {
   RELAY_DEVICE_ID,
   RELAY_PRODUCT_VERSION,
@@ -58,18 +40,14 @@ import {
   UNKNOWN_BLOCK_VERSION,
 } from './options.js';
 import { OutboundSides } from './outbound-sides.js';
-import { PeerSet, type RelayPeer } from './peer.js';
-import { PeerFile } from './peer-file.js';
-import { PeerStorage } from './peer-storage.js';
+import type { RelayPeer } from './peer.js';
 import { PresenceSide } from './presence-side.js';
-import { PresenceSnapshots } from './presence-snapshots.js';
-import { PublicEndpoint } from './public-endpoint.js';
-import { generationOf, type RemoteSession } from './remote-session.js';
-import { SessionTable } from './sessions.js';
+import { RelayFiles } from './relay-files.js';
+import { generationOf } from './remote-session.js';
+import { contextOf } from './shared-context.js';
 import { SignQueue } from './sign-queue.js';
 import type { RelayStatus } from './status.js';
 import { StreamRouter } from './stream-router.js';
-import { TicketKeys } from './ticket-keys.js';
 import { Tickets } from './tickets.js';
 import { DEFAULT_TUNNEL_LIMITS } from './tunnel-limits.js';
 import { Tunnels } from './tunnels.js';
@@ -97,12 +75,11 @@ export class Relay {
   readonly #ctx: RelayContext;
   readonly #engineGiven: boolean;
   readonly #engine: Promise<VerifyEngine>;
-  readonly #peerStorage: PeerStorage;
+  readonly #files: RelayFiles;
   #connections: Connections | null = null;
   #listener: TransportListener | null = null;
   #web: WebSide | null = null;
   #tunnels: Tunnels | null = null;
-  readonly #peerFile: PeerFile;
   /** Null while standing alone. */
   #outbound: OutboundSides | null = null;
   #presence: PresenceSide | null = null;
@@ -110,8 +87,7 @@ export class Relay {
   #dispatcher: Dispatcher | null = null;
   #control: RelayControl | null = null;
   #generator: KeepAliveGenerator | null = null;
-  #timeDifferenceSeconds = 0;
-  #unclampedDifferenceSeconds = 0;
+  readonly #time: NetworkTime;
   /** The own keep-alive that was stored and sent last. */
   #announced: KeepAlive | null = null;
   /** Network second of the newest own keep-alive, whichever process made it. */
@@ -119,8 +95,6 @@ export class Relay {
   readonly #blacklist: Blacklist;
   readonly #allowList: AllowList;
   readonly #timers: Timer[] = [];
-  #headerFile: FileHeaderStorage | null = null;
-  readonly #snapshots: PresenceSnapshots | null;
   #stopping: Promise<void> | null = null;
   readonly #store: SlabPresenceStore;
   #port: number;
@@ -135,59 +109,16 @@ export class Relay {
     this.#o = options;
     this.#blacklist = new Blacklist(options.blacklist);
     this.#allowList = new AllowList(options.allowList);
-    const clock = options.clock ?? systemClock;
-    this.counters = options.counters ?? new Counters();
     this.#engineGiven = options.engine !== undefined;
     this.#engine = Promise.resolve(engine);
-    const { network, signer } = options;
-    const limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
-    const store = new SlabPresenceStore({
-      addressesMax: limits.presencesMax,
-      bytesMax: limits.presenceBytesMax,
-      evicted: (type, reason) =>
-        this.counters
-          .counter('ixian_presence_evictions_total', 'Presences given up for want of room', { type, reason })
-          .add(),
-      isPinned: (w) => bytesEqual(w, signer.address),
+    const { ctx, store, time } = contextOf(options, port, engine, {
+      pow: () => this.#powKnowledge(),
+      endpointChanged: (text) => this.#endpointChanged(text),
     });
-    const networkSeconds = (): number => Math.floor(clock.nowMs() / 1000) - this.#timeDifferenceSeconds;
-    const tree = new RelayTree();
-    followPresences(tree, store);
-    this.#ctx = {
-      clock,
-      counters: this.counters,
-      limits,
-      linkLimits: sharedLinkLimits(options.linkLimits),
-      linkMemory: new LinkMemory(limits.queueBytesTotalMax, limits.receiveBytesTotalMax),
-      fairness: new Fairness(limits, clock, this.counters),
-      network,
-      log: options.log ?? (() => undefined),
-      ownWallet: signer.address,
-      store,
-      presences: new PresenceService({
-        store,
-        network,
-        ownType: 'R',
-        ownWallet: signer.address,
-        engine,
-        now: networkSeconds,
-        counters: this.counters,
-        pow: () => this.#powKnowledge(),
-      }),
-      tree,
-      peers: new PeerSet(),
-      sessions: new SessionTable<RelayPeer | RemoteSession>(),
-      cluster: null,
-      endpoint: new PublicEndpoint(options.externalIp ?? null, guessPublicIp(), port, (text) =>
-        this.#endpointChanged(text),
-      ),
-      networkSeconds,
-    };
-    this.#peerStorage = new PeerStorage(network.name === 'reg');
-    const dir = options.dataDir ?? null;
-    this.#peerFile = new PeerFile(this.#ctx, this.#peerStorage, dir);
-    const name = network.name === 'main' ? 'presences.bin' : 'testnet-presences.bin';
-    this.#snapshots = dir === null ? null : new PresenceSnapshots(this.#ctx, store, join(dir, name));
+    this.#ctx = ctx;
+    this.#time = time;
+    this.counters = ctx.counters;
+    this.#files = new RelayFiles(ctx, options, store);
     this.#store = store;
     this.#port = port;
   }
@@ -288,8 +219,8 @@ export class Relay {
       headerSeconds: this.#ledger?.chain.tip?.timestamp ?? followed?.headerSeconds ?? 0,
       blockVersion: this.#ledger?.chain.tip?.version ?? followed?.blockVersion ?? 0,
       announcedSeconds: this.#announcedSeconds,
-      timeDifferenceSeconds: this.#timeDifferenceSeconds,
-      unclampedTimeDifferenceSeconds: this.#unclampedDifferenceSeconds,
+      timeDifferenceSeconds: this.#time.differenceSeconds,
+      unclampedTimeDifferenceSeconds: this.#time.unclampedSeconds,
     };
   }
 
@@ -316,7 +247,7 @@ export class Relay {
       productVersion: o.productVersion ?? RELAY_PRODUCT_VERSION,
       deviceId: o.deviceId ?? RELAY_DEVICE_ID,
       publicEndpoint: () => ({ ip: ctx.endpoint.ip, port: ctx.endpoint.port }),
-      networkTimeMs: () => ctx.clock.nowMs() - this.#timeDifferenceSeconds * 1000,
+      networkTimeMs: () => this.#time.nowMs(),
       tip: () =>
         this.#ledger?.chain.tip ??
         (this.#ledger === null ? ctx.cluster?.ledger.tip() : null) ??
@@ -346,12 +277,8 @@ export class Relay {
       now: ctx.networkSeconds,
       hostname: ctx.endpoint.text,
     });
-    if (leads) {
-      const now = ctx.networkSeconds();
-      for (const s of o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, now, 1);
-      await this.#peerFile.load();
-    }
-    const keys = await this.#ticketKeys();
+    if (leads) await this.#files.loadPeers();
+    const keys = await this.#files.ticketKeys();
     ctx.cluster?.tickets.share(keys);
     await ctx.cluster?.join();
     // Only now: a process that joins gets the keys of the others.
@@ -359,7 +286,7 @@ export class Relay {
     const taken = (await ctx.cluster?.takeOver()) ?? null;
     if (taken !== null)
       ctx.log('info', 'presences_taken_over', { from: taken.node, addresses: taken.addresses });
-    else await this.#snapshots?.load();
+    else await this.#files.snapshots?.load();
     this.#connections = new Connections(
       ctx,
       {
@@ -405,7 +332,7 @@ export class Relay {
 
   /** The header chain and what faces the ledger: of one process alone. */
   async #openLedger(): Promise<void> {
-    const chain = await HeaderChain.open(chainStart(this.#ctx.network.name), await this.#headerStorage());
+    const chain = await HeaderChain.open(chainStart(this.#ctx.network.name), this.#files.headerStorage());
     this.#ledger = new LedgerSide(this.#ctx, chain, {
       standalone: this.#o.standalone ?? false,
       upstreams: () => this.#ledgerPeers(),
@@ -416,14 +343,14 @@ export class Relay {
   async #startLeading(): Promise<void> {
     const o = this.#o;
     this.#ledger!.start();
-    this.#snapshots?.start();
+    this.#files.snapshots?.start();
     // Before the first dial: ledger nodes ask for it in the same breath as they answer our hello (09 §2).
     await this.#announceSelf(true);
     if (o.standalone === true) return;
     this.#outbound = new OutboundSides(this.#ctx, {
       connections: this.#connections!,
       blacklist: this.#blacklist,
-      peerStorage: this.#peerStorage,
+      peerStorage: this.#files.peers,
       sectorPeers: this.#presence!.sectorPeers,
       port: this.port,
       ledgerConnections: o.ledgerConnections ?? 6,
@@ -444,13 +371,12 @@ export class Relay {
   }
 
   async #follow(): Promise<void> {
-    const { cluster, networkSeconds } = this.#ctx;
+    const { cluster } = this.#ctx;
     if (this.#stopping !== null || cluster === null) return;
     if (cluster.leads && this.#ledger === null) {
       await this.#openLedger();
       this.#dispatcher = new Dispatcher(this.#ctx, this.#routes(this.#presence!));
-      for (const s of this.#o.seeds ?? []) this.#peerStorage.add(s.host, s.wallet, networkSeconds(), 1);
-      await this.#peerFile.load();
+      await this.#files.loadPeers();
       await this.#startLeading();
     } else if (!cluster.leads && this.#ledger !== null) await this.#yield();
   }
@@ -463,18 +389,7 @@ export class Relay {
     this.#ledger = null;
     this.#dispatcher = new Dispatcher(this.#ctx, this.#routes(this.#presence!));
     ledger?.stop();
-    await this.#saveLed(ledger);
-  }
-
-  /** What the leader keeps on disk. */
-  async #saveLed(ledger: LedgerSide | null): Promise<void> {
-    await this.#peerFile.save();
-    await this.#snapshots?.stop();
-    await ledger?.chain.settled().catch((e: unknown) => {
-      this.#ctx.log('error', 'headers_not_saved', { error: String(e) });
-    });
-    await this.#headerFile?.close();
-    this.#headerFile = null;
+    await this.#files.saveLed(ledger?.chain ?? null);
   }
 
   #joinCluster(o: RelayOptions): void {
@@ -493,8 +408,7 @@ export class Relay {
         if (this.#connections !== null) this.#presence!.gossip.own(claim);
       },
       state: (s) => {
-        this.#timeDifferenceSeconds = s.timeDifferenceSeconds;
-        this.#unclampedDifferenceSeconds = s.unclampedSeconds;
+        this.#time.follow(s.timeDifferenceSeconds, s.unclampedSeconds);
         ctx.endpoint.follow(s.endpointIp);
       },
       joined: (node) => {
@@ -518,8 +432,8 @@ export class Relay {
         blockVersion: chain.tip?.version ?? 0,
         headerSeconds: chain.tip?.timestamp ?? 0,
         networkHeight: ledger.networkHeight(),
-        timeDifferenceSeconds: this.#timeDifferenceSeconds,
-        unclampedSeconds: this.#unclampedDifferenceSeconds,
+        timeDifferenceSeconds: this.#time.differenceSeconds,
+        unclampedSeconds: this.#time.unclampedSeconds,
         endpointIp: endpoint.ip,
         ledgerPeers: this.#outbound?.ledgerLinks.length ?? 0,
         sectorPeers: this.#outbound?.sectorLinks.length ?? 0,
@@ -531,27 +445,6 @@ export class Relay {
 
   #powKnowledge(): PowKnowledge {
     return this.#ledger?.powKnowledge() ?? this.#ctx.cluster?.ledger.powKnowledge() ?? NO_POW_KNOWLEDGE;
-  }
-
-  /** Kept in the data folder, so that a storm after a restart needs no signatures either. */
-  #ticketKeys(): Promise<TicketKeys> {
-    const { dataDir = null } = this.#o;
-    const { clock, cluster, log } = this.#ctx;
-    return TicketKeys.read({
-      path: dataDir === null ? null : join(dataDir, 'tickets.key'),
-      nowSeconds: () => Math.floor(clock.nowMs() / 1000),
-      onError: (error) => log('error', 'ticket_keys', { error: String(error) }),
-      patienceSeconds: () => (cluster === null || cluster.leads ? 0 : keyPatienceSeconds),
-    });
-  }
-
-  async #headerStorage(): Promise<HeaderStorage> {
-    if (this.#o.headerStorage !== undefined) return this.#o.headerStorage;
-    const dir = this.#o.dataDir ?? null;
-    if (dir === null) return new MemoryHeaderStorage();
-    const name = this.#o.network.name === 'main' ? 'headers' : 'testnet-headers';
-    this.#headerFile = new FileHeaderStorage(join(dir, name, 'headers.bin'));
-    return this.#headerFile;
   }
 
   #routes(presence: PresenceSide): ReadonlyMap<number, Route> {
@@ -597,7 +490,7 @@ export class Relay {
   }
 
   #ledgerOpened(peer: RelayPeer, differenceSeconds: number): void {
-    this.#peerStorage.connected(peer.dialledHost ?? peer.info.hostname, this.#ctx.networkSeconds());
+    this.#files.peers.connected(peer.dialledHost ?? peer.info.hostname, this.#ctx.networkSeconds());
     this.#adjustClock();
     this.#ctx.log('debug', 'ledger_peer', {
       peer: peer.info.hostname,
@@ -614,16 +507,11 @@ export class Relay {
     this.#ledger!.peerOpened(peer);
   }
 
-  /** Of the main outbound manager's connections alone, at each helloData; it never decays (03 §5.3). */
   #adjustClock(): void {
     const differences = this.#ctx.peers
       .filter((p) => p.role === 'ledger')
-      .map((p) => squashDifference(p.info.timeDifferenceSeconds));
-    const network = aggregateDifference(differences, 'R', this.#outbound?.ledgerHosts.length);
-    if (network === null) return;
-    this.#timeDifferenceSeconds = network.seconds;
-    this.#unclampedDifferenceSeconds = network.unclampedSeconds;
-    this.#tellState();
+      .map((p) => p.info.timeDifferenceSeconds);
+    if (this.#time.adjust(differences, this.#outbound?.ledgerHosts.length)) this.#tellState();
   }
 
   #closed(peer: RelayPeer, close: LinkClose): void {
@@ -633,7 +521,7 @@ export class Relay {
     else this.#ctx.cluster?.sessions.dialled(peer, false);
     this.#presence?.peerClosed(peer);
     this.#ledger?.peerClosed(peer);
-    if (peer.role === 'ledger' && this.#ledgerPeers().length === 0) this.#peerStorage.reset();
+    if (peer.role === 'ledger' && this.#ledgerPeers().length === 0) this.#files.peers.reset();
     log('debug', 'peer_closed', { peer: peer.sourceAddress, type: peer.nodeType, why: close.why });
   }
 
@@ -671,7 +559,7 @@ export class Relay {
       clock.every(cleanupMs, () => void presences.expire()),
       clock.every(keepAliveCheckMs, () => void this.#announceSelf(false)),
       clock.every(peerFileMs, () => {
-        if (this.#ledger !== null) void this.#peerFile.save();
+        if (this.#ledger !== null) void this.#files.peerFile.save();
       }),
       clock.every(stateMs, () => this.#tellState()),
     );
@@ -680,7 +568,7 @@ export class Relay {
 
   /** Adds a ledger node to the candidates, e.g. an operator's `/connect`. */
   addLedgerPeer(host: string, wallet: Uint8Array | null = null): boolean {
-    return this.#peerStorage.add(host, wallet, this.#ctx.networkSeconds());
+    return this.#files.peers.add(host, wallet, this.#ctx.networkSeconds());
   }
 
   /** The relays responsible for a wallet, nearest window of `max` (06 §4). */
@@ -708,7 +596,7 @@ export class Relay {
     this.#ctx.cluster?.messages.leave();
     this.#tunnels?.stop();
     await this.#web?.stop();
-    if (this.#ledger !== null) await this.#saveLed(this.#ledger);
+    if (this.#ledger !== null) await this.#files.saveLed(this.#ledger.chain);
     if (!this.#engineGiven) await (await this.#engine).close();
   }
 }

@@ -36,6 +36,7 @@ import {
   type ReloadPart,
   type ReloadResult,
   stopGracefully,
+  UpdateCheck,
 } from '../operator/index.js';
 import { AllowList, Blacklist, Relay } from '../relay/index.js';
 import { NETWORKS, type Network } from '../wire/index.js';
@@ -97,6 +98,19 @@ export function openLog(c: Config, counters: Counters): EventLog {
     fullAddresses: c.text('logAddresses') === 'full',
     counters,
   });
+}
+
+/** Looks for newer versions, where somebody said where and whom to believe. */
+async function updatesOf(c: Config, log: EventLog): Promise<UpdateCheck | null> {
+  if (!c.on('updateCheck')) return null;
+  const [url, keyFile] = [c.text('updateUrl'), c.text('updateKey')];
+  if (url === null || keyFile === null || !URL.canParse(url))
+    throw usageError('updateCheck wants updateUrl, a URL, and updateKey');
+  try {
+    return await UpdateCheck.start({ url, keyFile, version: packageVersion(), log });
+  } catch (e) {
+    throw usageError(`updateKey: ${(e as Error).message}`);
+  }
 }
 
 /** What verifies signatures: works at once, and moves to threads when it has found out what is fastest here. */
@@ -290,6 +304,7 @@ async function run(
   let cluster: ClusterOperator | null = null;
   let api: RunningApi | null = null;
   try {
+    node.updates = await updatesOf(c, log);
     ops = await openOps(c, node, log, worker);
     relay = await startRelay(c, network, signer, dataDir, counters, engine, log, worker);
     node.attach(relay);

@@ -87,3 +87,4 @@ export { type Accepted, type Bind, OpsServer, type OpsServerOptions, parseBind }
 export { Page, type PageName, type PageOptions } from './pages.js';
 export { limitsOf, limitsPart, Reloader, type ReloadPart, type ReloadResult } from './reload.js';
 export { replaceFile } from './replace-file.js';
+export { UpdateCheck, type UpdateState } from './update-check.js';

@@ -34,6 +34,12 @@ export const LOG_EVENTS: readonly LogEvent[] = [
     about: 'the file has an error; the old settings stay in force',
   },
   { event: 'ops_listening', mod: 'http', about: 'health probes and metrics are served' },
+  { event: 'update_available', mod: 'relay', about: 'a newer version is out' },
+  {
+    event: 'update_check_failed',
+    mod: 'relay',
+    about: 'whether a newer version is out could not be learned',
+  },
   { event: 'api_listening', mod: 'http', about: 'the operator’s API is served' },
   {
     event: 'audit',

@@ -4,6 +4,7 @@ import type { Verifier } from '../identity/node/index.js';
 import type { Relay } from '../relay/index.js';
 import type { Sampled } from './metrics/render.js';
 import { RuntimeMonitor } from './metrics/runtime.js';
+import type { UpdateCheck } from './update-check.js';
 
 /** How far a node has come. `stalled` follows from the header's age and is not kept here. */
 export type Phase = 'starting' | 'running' | 'stopping';
@@ -55,6 +56,8 @@ export class RelayNode {
   gather?: () => Promise<{ readonly counters: Counters; readonly sampled: readonly Sampled[] }>;
   /** What verifies signatures, where it tells what it does. */
   verifier: Verifier | null = null;
+  /** Looks for newer versions; null when off. */
+  updates: UpdateCheck | null = null;
   #relay: Relay | null = null;
   #inboundSeenMs = Number.NEGATIVE_INFINITY;
   readonly #inboundTimer: NodeJS.Timeout;
@@ -79,9 +82,16 @@ export class RelayNode {
     this.phase = 'running';
   }
 
+  /** A version that is out and newer than this one. */
+  get newerVersion(): string | null {
+    const u = this.updates?.state;
+    return u?.state === 'available' ? u.version : null;
+  }
+
   /** Ends the measuring; the relay is stopped by who started it. */
   close(): void {
     clearInterval(this.#inboundTimer);
+    this.updates?.close();
     this.runtime.stop();
   }
 
@@ -173,6 +183,7 @@ export class RelayNode {
       })),
       { name: 'ixian_draining', value: this.draining ? 1 : 0 },
       { name: 'ixian_connectable', value: this.connectable ? 1 : 0 },
+      { name: 'ixian_update_available', value: this.newerVersion === null ? 0 : 1 },
       { name: 'ixian_ready', value: Object.values(this.readyChecks()).every((c) => c.ok) ? 1 : 0 },
       ...this.runtime.sample(),
     ];

@@ -107,7 +107,7 @@ async function statusOf(b: ApiBackend, p: Params): Promise<Json> {
     'Network Servers': servers!,
     'Stream Servers': [],
     'Network Servers Static': sector!,
-    Update: '',
+    Update: node.newerVersion ?? '',
     Uptime: node.uptimeSeconds,
     'S2 Bytes Received': bytes.in,
     'S2 Bytes Sent': bytes.out,

@@ -195,6 +195,11 @@ export const V1_ROUTES: readonly V1Route[] = [
       clockOffsetSeconds: number,
       bytesIn: integer,
       bytesOut: integer,
+      update: object({
+        state: oneOf('off', 'checking', 'error', 'current', 'available'),
+        version: string,
+        checkedMs: integer,
+      }),
       verify: object({
         engine: string,
         place: oneOf('threads', 'in-place'),
@@ -230,6 +235,7 @@ export const V1_ROUTES: readonly V1Route[] = [
         clockOffsetSeconds: s.unclampedTimeDifferenceSeconds,
         bytesIn: bytes.bytesIn,
         bytesOut: bytes.bytesOut,
+        update: { ...(b.node.updates?.state ?? { state: 'off', version: '', checkedMs: 0 }) },
         verify: verifyOf(b),
       };
     },

@@ -362,6 +362,15 @@ export const SETTINGS: readonly Setting[] = [
     about: 'serve the API beyond this machine without users',
   },
   {
+    key: 'updateCheck',
+    value: onOff,
+    default: '0',
+    about:
+      'ask every 6 hours whether a newer version is out; tells, never installs; wants updateUrl and updateKey',
+  },
+  { key: 'updateUrl', value: text, default: null, about: 'where `version;signature` is served' },
+  { key: 'updateKey', value: path, default: null, about: 'PEM public key (RSA) that signs versions' },
+  {
     key: 'maxLogSize',
     value: whole(1, 100_000, 'MB'),
     default: '50',

@@ -123,6 +123,7 @@ export class LiveFeed {
       endpoint,
       phase: node.phase,
       draining: node.draining,
+      ...(node.newerVersion === null ? {} : { update: node.newerVersion }),
       checks: node.readyChecks(),
       drops,
     };

@@ -23,6 +23,8 @@ export interface LiveTick {
   readonly endpoint: string;
   readonly phase: 'starting' | 'running' | 'stopping';
   readonly draining: boolean;
+  /** A newer version that is out. */
+  readonly update?: string;
   readonly checks: Readonly<Record<string, Check>>;
   readonly drops: readonly LiveDrop[];
 }

@@ -28,6 +28,7 @@ export const METRICS: readonly MetricSpec[] = [
   m('gauge', 'ixian_node_status', '1 for the state the node is in, 0 for the others', ['status']),
   m('gauge', 'ixian_draining', '1 while newcomers are sent away'),
   m('gauge', 'ixian_connectable', '1 while or shortly after somebody is or was connected from outside'),
+  m('gauge', 'ixian_update_available', '1 while a newer version is known to be out'),
   m('gauge', 'ixian_block_height', 'Number of the last own block header'),
   m('gauge', 'ixian_network_block_height', 'Height of the network by the ledger nodes’ word'),
   m('gauge', 'ixian_last_header_timestamp_seconds', 'Unix time of the last own block header, 0 without one'),
@@ -163,7 +164,6 @@ export const METRICS: readonly MetricSpec[] = [
  * the whole list, which a test holds.
  */
 export const METRICS_ABSENT: Readonly<Record<string, string>> = {
-  ixian_update_available: 'no update check is built in',
   ixian_sector_lookups_total: 'sector questions are counted as frames and ledger requests',
   ixian_relay_fees_earned_ixi_total: 'fees are not collected yet',
   ixian_wallet_balance_ixi: 'the relay does not follow its own balance yet',

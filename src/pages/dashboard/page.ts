@@ -109,7 +109,7 @@ class Board {
     if (hello === null || tick === null) return;
     this.#drawState();
     byId('identity').textContent =
-      `${hello.address} · ${tick.endpoint || 'public endpoint not known yet'} · ${hello.network} network · ${hello.version}`;
+      `${hello.address} · ${tick.endpoint || 'public endpoint not known yet'} · ${hello.network} network · ${hello.version}${tick.update === undefined ? '' : ` · version ${tick.update} is out`}`;
     byId('tiles').replaceChildren(...tilesView(this.#store).children);
     // Nobody sees what a hidden tab draws.
     if (!document.hidden) this.#charts.draw();

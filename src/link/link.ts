@@ -133,6 +133,11 @@ export class Link {
     return this.#state === 'closed';
   }
 
+  /** Whether nothing waits to be sent: what a transport that is not full holds is on its way. */
+  get isFlushed(): boolean {
+    return !this.#blocked && (this.#queue?.frames ?? 0) === 0;
+  }
+
   /** Frames that wait for the peer to read. */
   get queuedFrames(): number {
     return this.#queue?.frames ?? 0;

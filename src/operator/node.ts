@@ -105,7 +105,7 @@ export class RelayNode {
 
   /** True while or within 300 s of any inbound connection. */
   get connectable(): boolean {
-    if ((this.#relay?.control.totals().inbound ?? 0) > 0) this.#inboundSeenMs = Date.now();
+    if ((this.#relay?.control.inbound ?? 0) > 0) this.#inboundSeenMs = Date.now();
     return Date.now() - this.#inboundSeenMs <= connectableMs;
   }
 

@@ -6,7 +6,7 @@ import type { Blacklist } from './blacklist.js';
 import type { Connections } from './connections.js';
 import type { RelayContext } from './context.js';
 import { type ChangeableLimits, isLinkLimit, linkPart } from './limit-table.js';
-import type { PeerRole, RelayPeer } from './peer.js';
+import type { PeerGroup, PeerRole, RelayPeer } from './peer.js';
 
 /** One connection as an operator sees it. Nothing in it is secret; addresses are for the operator alone. */
 export interface PeerSnapshot {
@@ -40,7 +40,7 @@ export interface PeerSnapshot {
 /** Sums over all connections, sampled for gauges. */
 export interface TrafficTotals {
   /** Complete connections by role and type. */
-  readonly peers: readonly { readonly role: PeerRole; readonly type: string; readonly count: number }[];
+  readonly peers: readonly PeerGroup[];
   /** Inbound connections in any state, and those before their hello. */
   readonly inbound: number;
   readonly greeting: number;
@@ -119,7 +119,6 @@ export class RelayControl {
   }
 
   totals(): TrafficTotals {
-    const groups = new Map<string, { role: PeerRole; type: string; count: number }>();
     const t = {
       clientQueueFrames: 0,
       clientQueueBytes: 0,
@@ -127,11 +126,10 @@ export class RelayControl {
       serverQueueBytes: 0,
       subscriptions: 0,
     };
-    for (const p of this.ctx.peers.all()) {
-      const key = `${p.role} ${p.nodeType}`;
-      const g = groups.get(key);
-      if (g === undefined) groups.set(key, { role: p.role, type: p.nodeType, count: 1 });
-      else g.count++;
+    const { peers } = this.ctx;
+    for (const p of peers.all()) {
+      // Nothing waits for most of a hundred thousand clients.
+      if (p.link.isFlushed) continue;
       if (p.isInbound) {
         t.clientQueueFrames += p.link.queuedFrames;
         t.clientQueueBytes += p.link.queuedBytes;
@@ -139,10 +137,15 @@ export class RelayControl {
         t.serverQueueFrames += p.link.queuedFrames;
         t.serverQueueBytes += p.link.queuedBytes;
       }
-      t.subscriptions += p.subscriptions?.types.length ?? 0;
     }
+    for (const p of peers.subscribers) t.subscriptions += p.subscriptions?.types.length ?? 0;
     const { inbound, greeting } = this.connections;
-    return { ...t, peers: [...groups.values()], inbound, greeting };
+    return { ...t, peers: peers.groups, inbound, greeting };
+  }
+
+  /** Inbound connections in any state. */
+  get inbound(): number {
+    return this.connections.inbound;
   }
 
   /** Complete connections of all processes of this relay, as far as this one knows. */

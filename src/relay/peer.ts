@@ -145,11 +145,19 @@ export type AskingPeer = Pick<RelayPeer, 'id' | 'isOpen' | 'isClient' | 'isRelay
 const NOBODY: readonly RelayPeer[] = [];
 
 /** All connections that completed their handshake, findable by id, wallet and kind. */
+/** Connections of one role and type. */
+export interface PeerGroup {
+  readonly role: PeerRole;
+  readonly type: string;
+  readonly count: number;
+}
+
 export class PeerSet {
   readonly #byId = new Map<number, RelayPeer>();
   /** The one connection of a wallet, or its several. */
   readonly #byWallet = new Map<string, RelayPeer | RelayPeer[]>();
   readonly #subscribers = new Set<RelayPeer>();
+  readonly #groups = new Map<string, PeerGroup>();
 
   get size(): number {
     return this.#byId.size;
@@ -157,6 +165,7 @@ export class PeerSet {
 
   add(peer: RelayPeer): void {
     this.#byId.set(peer.id, peer);
+    this.#count(peer, 1);
     this.subscribed(peer);
     const held = this.#byWallet.get(peer.walletKey);
     if (held === undefined) this.#byWallet.set(peer.walletKey, peer);
@@ -172,11 +181,24 @@ export class PeerSet {
 
   remove(peer: RelayPeer): void {
     if (!this.#byId.delete(peer.id)) return;
+    this.#count(peer, -1);
     this.#subscribers.delete(peer);
     const held = this.#byWallet.get(peer.walletKey);
     const left = Array.isArray(held) ? held.filter((p) => p !== peer) : [];
     if (left.length === 0) this.#byWallet.delete(peer.walletKey);
     else this.#byWallet.set(peer.walletKey, left.length === 1 ? left[0]! : left);
+  }
+
+  /** How many there are of each role and type: nobody has to look at all of them for it. */
+  get groups(): readonly PeerGroup[] {
+    return [...this.#groups.values()].filter((g) => g.count > 0);
+  }
+
+  #count(peer: RelayPeer, by: number): void {
+    const { role, nodeType: type } = peer;
+    const key = `${role} ${type}`;
+    const count = (this.#groups.get(key)?.count ?? 0) + by;
+    this.#groups.set(key, { role, type, count });
   }
 
   /** Connections that have subscribed to something since they came. */

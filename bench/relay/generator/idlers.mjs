@@ -1,6 +1,7 @@
 // Clients that do nothing but ping: one byte each every 3 s. A child process, one JSON command per line.
 //
-//   {"what":"tcp"|"ws"|"floor"|"ws-floor","port","endpoint","clients"}   connects up to so many; {"clients":n} again adds
+//   {"what":"tcp"|"ws"|"floor"|"ws-floor","port","endpoint","clients"}   connects up to so many; {"clients":n} again adds;
+//                                                                       "turnMs" (100): a share of them pings so often
 //   {"serverPid","seconds"}                                              waits so long; what the server took meanwhile
 
 import { createInterface } from 'node:readline';
@@ -21,11 +22,16 @@ let lost = 0;
 let retries = 0;
 let turn = 0;
 
-setInterval(() => {
-  turn++;
-  const bytes = kind === 'ws' || kind === 'ws-floor' ? ping.ws : ping.tcp;
-  for (let i = turn % 30; i < clients.length; i += 30) if (!clients[i].closed) clients[i].write(bytes);
-}, 100);
+/** Every client once in 3 s, a share of them in every turn. */
+function keepPinging(turnMs) {
+  const shares = 3_000 / turnMs;
+  setInterval(() => {
+    turn++;
+    const bytes = kind === 'ws' || kind === 'ws-floor' ? ping.ws : ping.tcp;
+    for (let i = turn % shares; i < clients.length; i += shares)
+      if (!clients[i].closed) clients[i].write(bytes);
+  }, turnMs);
+}
 
 /** A relay that cannot sign in time says so; whoever is told comes back. */
 async function opened(port, dialect, id, attempt = 1) {
@@ -42,6 +48,7 @@ async function opened(port, dialect, id, attempt = 1) {
 }
 
 async function connect(command) {
+  if (kind === null) keepPinging(command.turnMs ?? 100);
   kind ??= command.what;
   const s2 = kind === 'tcp' || kind === 'ws';
   if (s2) crowd ??= createCrowd(command.endpoint);

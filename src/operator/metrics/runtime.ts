@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import {
   constants,
   type IntervalHistogram,
@@ -102,7 +102,9 @@ export class RuntimeMonitor {
 export function descriptors(): { open: number; max: number } | null {
   try {
     const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
-    return { open: readdirSync('/proc/self/fd').length, max: limit === null ? 0 : Number(limit[1]) };
+    // Linux tells the number as the folder's size since 6.2; before, reading 10,000 names takes 10 ms.
+    const open = statSync('/proc/self/fd').size || readdirSync('/proc/self/fd').length;
+    return { open, max: limit === null ? 0 : Number(limit[1]) };
   } catch {
     return null;
   }

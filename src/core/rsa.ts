@@ -69,11 +69,11 @@ interface RsaExports {
 const ROW_BYTES = 32;
 const SELF_TEST_BYTES = 64;
 
-/** Bytes that an input takes in the arena: the next begins at a multiple of 8. */
-const padded = (bytes: number): number => (bytes + 7) & ~7;
-
-/** The same for any 32-bit length, which the bitwise form would take for a negative one. */
-const paddedWide = (bytes: number): number => bytes + (-bytes & 7);
+/**
+ * Bytes that an input takes in the arena: the next begins at a multiple of 8. For any 32-bit length, also one that bits
+ * alone would make negative.
+ */
+const padded = (bytes: number): number => bytes + (-bytes & 7);
 
 class RsaModule implements RsaCore {
   readonly engine: RsaEngineName;
@@ -161,7 +161,7 @@ class RsaModule implements RsaCore {
     if (!Number.isInteger(count) || count < 0 || 3 * count > lengths.length || count > verdicts.length)
       throw new RangeError(`count: ${count} items have no room in lengths and verdicts`);
     let bytes = 0;
-    for (let i = 0; i < 3 * count; i++) bytes += paddedWide(lengths[i]!);
+    for (let i = 0; i < 3 * count; i++) bytes += padded(lengths[i]!);
     if (bytes > packed.length)
       throw new RangeError(`packed: ${packed.length} bytes where the lengths say ${bytes}`);
     const rows = this.#arena.alloc(count * ROW_BYTES + bytes + count);
@@ -176,7 +176,7 @@ class RsaModule implements RsaCore {
           const length = lengths[part]!;
           words[w++] = at;
           words[w++] = length;
-          at += paddedWide(length);
+          at += padded(length);
         }
         words[w] = 0;
         words[w + 1] = 0;

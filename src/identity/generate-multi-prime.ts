@@ -1,5 +1,6 @@
-import { DecodeError, fromHex } from '../wire/index.js';
+import { DecodeError } from '../wire/index.js';
 import { decodeMultiPrimeKey, encodeMultiPrimeKey, isConsistentMultiPrimeKey } from './multi-prime.js';
+import { bigIntToBytes, inverse } from './numbers.js';
 import { type NodeCrypto, wipe } from './runtime.js';
 
 /** Primes of a relay's key and bits of each: the product has 4096. */
@@ -18,22 +19,6 @@ function gcd(a: bigint, b: bigint): bigint {
   let [x, y] = [a, b];
   while (y !== 0n) [x, y] = [y, x % y];
   return x;
-}
-
-/** a⁻¹ mod m for coprime a and m. */
-function inverse(a: bigint, m: bigint): bigint {
-  let [r0, r1, s0, s1] = [m, ((a % m) + m) % m, 0n, 1n];
-  while (r1 !== 0n) {
-    const q = r0 / r1;
-    [r0, r1, s0, s1] = [r1, r0 - q * r1, s1, s0 - q * s1];
-  }
-  if (r0 !== 1n) throw new RangeError('not coprime');
-  return ((s0 % m) + m) % m;
-}
-
-function bytes(n: bigint): Uint8Array {
-  const hex = n.toString(16);
-  return fromHex(hex.length % 2 === 0 ? hex : `0${hex}`);
 }
 
 const makePrime = (node: NodeCrypto): Promise<bigint> =>
@@ -71,16 +56,20 @@ export function keyOfPrimes(primes: readonly bigint[], addressVersion: number): 
   let before = p * q;
   const blob = encodeMultiPrimeKey({
     addressVersion,
-    n: bytes(n),
-    e: bytes(EXPONENT),
-    d: bytes(d),
-    p: bytes(p),
-    q: bytes(q),
-    dp: bytes(d % (p - 1n)),
-    dq: bytes(d % (q - 1n)),
-    qInv: bytes(inverse(q, p)),
+    n: bigIntToBytes(n),
+    e: bigIntToBytes(EXPONENT),
+    d: bigIntToBytes(d),
+    p: bigIntToBytes(p),
+    q: bigIntToBytes(q),
+    dp: bigIntToBytes(d % (p - 1n)),
+    dq: bigIntToBytes(d % (q - 1n)),
+    qInv: bigIntToBytes(inverse(q, p)),
     others: others.map((r) => {
-      const o = { prime: bytes(r), exponent: bytes(d % (r - 1n)), coefficient: bytes(inverse(before, r)) };
+      const o = {
+        prime: bigIntToBytes(r),
+        exponent: bigIntToBytes(d % (r - 1n)),
+        coefficient: bigIntToBytes(inverse(before, r)),
+      };
       before *= r;
       return o;
     }),

@@ -1,12 +1,7 @@
 import { ByteReader, ByteWriter, DecodeError } from '../wire/index.js';
 import { type DerReader, DerTag, der, derInteger } from './der.js';
-import {
-  bytesToBigInt,
-  decodePublicKey,
-  encodePublicKey,
-  type RsaPublicKey,
-  rsaKeyBlobBytesMax,
-} from './rsa-key.js';
+import { bytesToBigInt } from './numbers.js';
+import { decodePublicKey, encodePublicKey, type RsaPublicKey, rsaKeyBlobBytesMax } from './rsa-key.js';
 import { wipe } from './runtime.js';
 
 /**

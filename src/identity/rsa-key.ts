@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, DecodeError } from '../wire/index.js';
 import { base64Decode, base64UrlEncode } from './base64.js';
+import { bytesToBigInt } from './numbers.js';
 import { wipe } from './runtime.js';
 
 /** Total lengths that mean "no header" (docs/protocol/02 §2.2): a bare 4096-bit public or private key. */
@@ -187,13 +188,6 @@ function padLeft(b: Uint8Array, size: number): Uint8Array {
   const out = new Uint8Array(size);
   out.set(stripped, size - stripped.length);
   return out;
-}
-
-/** Big-endian bytes as a number. */
-export function bytesToBigInt(b: Uint8Array): bigint {
-  let hex = '0x0';
-  for (const x of b) hex += x.toString(16).padStart(2, '0');
-  return BigInt(hex);
 }
 
 /**

@@ -33,6 +33,9 @@ export interface HeldMessage {
   readonly payload: Uint8Array;
 }
 
+/** Said when the trouble is ours. */
+const anotherTimeText = 'Not ready yet, please try again later';
+
 const NO_POLICY: HandshakePolicy = {};
 const NO_MESSAGES: readonly HeldMessage[] = [];
 
@@ -298,11 +301,11 @@ export class Greeting implements ResumeHost {
     if (host.isClosed) return;
     if (error instanceof VerifyBusy || error instanceof VerifyFailed) {
       // Nothing is known of the signature, and nothing is wrong with the code: another time.
-      this.bye(Bye.notReady, 'Not ready yet, please try again later');
+      this.bye(Bye.notReady, anotherTimeText);
       return;
     }
     this.counters.error('handler');
-    host.bye(Bye.notReady, 'Not ready yet, please try again later');
+    host.bye(Bye.notReady, anotherTimeText);
     host.failed(error);
   }
 }

@@ -135,7 +135,7 @@ export class Link {
 
   /** Whether nothing waits to be sent: what a transport that is not full holds is on its way. */
   get isFlushed(): boolean {
-    return !this.#blocked && (this.#queue?.frames ?? 0) === 0;
+    return !this.#blocked && this.queuedFrames === 0;
   }
 
   /** Frames that wait for the peer to read. */
@@ -210,7 +210,7 @@ export class Link {
 
   #leaveIfFlushed(): void {
     const l = this.#leaving;
-    if (l === null || l.said || this.#blocked || this.queuedFrames > 0) return;
+    if (l === null || l.said || !this.isFlushed) return;
     this.#write(byeFrame(l.code, l.text));
     l.said = true;
     l.saidMs = this.#o.clock.nowMs();

@@ -122,6 +122,17 @@ export class ClusterOperator {
     return all.flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
   }
 
+  /** The answer of the first process that gives one; null when nobody does. For what all of them know alike. */
+  async #askFirst<T>(topic: string): Promise<T | null> {
+    for (const member of this.bus.members)
+      try {
+        return decode<T>(await this.bus.request(member, topic, encode(null), askMs));
+      } catch {
+        // It ended meanwhile: the next one knows the same.
+      }
+    return null;
+  }
+
   /** Has the other processes do something. */
   tell(wish: ClusterWish): void {
     this.bus.publish(wishTopic, encode(wish), 'control');
@@ -140,16 +151,11 @@ export class ClusterOperator {
   #own(): ClusterTotals {
     const s = this.relay.status();
     const totals = this.relay.control.totals();
-    const bytes = { in: 0, out: 0 };
-    for (const x of this.node.counters.samples())
-      if (x.name === 'ixian_protocol_bytes_total' && 'value' in x.metric)
-        bytes[x.labels.direction === 'in' ? 'in' : 'out'] += x.metric.value;
     return {
       connections: s.connections,
       clients: this.relay.control.clientIds().length,
       sessions: s.sessions,
-      bytesIn: bytes.in,
-      bytesOut: bytes.out,
+      ...this.node.traffic,
       clientQueueFrames: totals.clientQueueFrames,
       serverQueueFrames: totals.serverQueueFrames,
     };
@@ -217,14 +223,8 @@ export class ClusterOperator {
   }
 
   /** The history of whoever is there longest; null when nobody is. */
-  async history(): Promise<LiveColumns | null> {
-    for (const member of this.bus.members)
-      try {
-        return decode<LiveColumns>(await this.bus.request(member, historyTopic, encode(null), askMs));
-      } catch {
-        // It ended meanwhile: the next one has kept the same.
-      }
-    return null;
+  history(): Promise<LiveColumns | null> {
+    return this.#askFirst<LiveColumns>(historyTopic);
   }
 
   /** The clients that moved most bytes, and the connections to ledger nodes and relays, of the other processes. */
@@ -250,20 +250,14 @@ export class ClusterOperator {
 
   /** Takes over what processes that ended before had counted. */
   async join(): Promise<void> {
-    for (const member of this.bus.members)
-      try {
-        const past = await this.bus.request(member, askPastTopic, encode(null), askMs);
-        for (const [name, end] of decode<[string, ProcessEnd][]>(past)) this.#past.add(name, end);
-        return;
-      } catch {
-        // The next one knows the same.
-      }
+    for (const [name, end] of (await this.#askFirst<[string, ProcessEnd][]>(askPastTopic)) ?? [])
+      this.#past.add(name, end);
   }
 
   /** The last word of a process that ends in order: what it counted is kept by the others. */
   leave(): void {
-    const { values, drops } = sampleLive(this.node);
-    const end: ProcessEnd = { samples: textSamples(this.node.counters), live: { values, drops } };
+    const { endpoint: _, ...live } = sampleLive(this.node);
+    const end: ProcessEnd = { samples: textSamples(this.node.counters), live };
     this.bus.publish(pastTopic, encode(end), 'control');
   }
 

@@ -30,11 +30,7 @@ export function addHealthRoutes(server: HttpServer, node: RelayNode): void {
 export function addMetricsRoute(server: HttpServer, node: RelayNode): void {
   server.route('GET', '/metrics', async (request) => {
     const format = formatFor(request.header('accept'));
-    // Of several processes one answers for all.
-    const { counters, sampled } = (await node.gather?.()) ?? {
-      counters: node.counters,
-      sampled: node.sample(),
-    };
+    const { counters, sampled } = await node.numbers();
     return {
       status: 200,
       headers: { 'content-type': contentTypeOf(format), 'cache-control': 'no-store' },

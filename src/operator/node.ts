@@ -71,6 +71,20 @@ export class RelayNode {
     this.#inboundTimer.unref();
   }
 
+  /** Every number of this relay, of all its processes where there are several. */
+  async numbers(): Promise<{ readonly counters: Counters; readonly sampled: readonly Sampled[] }> {
+    return (await this.gather?.()) ?? { counters: this.counters, sampled: this.sample() };
+  }
+
+  /** Bytes of protocol messages of this process so far. */
+  get traffic(): { readonly bytesIn: number; readonly bytesOut: number } {
+    const t = { in: 0, out: 0 };
+    for (const s of this.counters.samples())
+      if (s.name === 'ixian_protocol_bytes_total' && 'value' in s.metric)
+        t[s.labels.direction === 'in' ? 'in' : 'out'] += s.metric.value;
+    return { bytesIn: t.in, bytesOut: t.out };
+  }
+
   /** The relay once it serves, else null. */
   get relay(): Relay | null {
     return this.#relay;

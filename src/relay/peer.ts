@@ -144,7 +144,6 @@ export type AskingPeer = Pick<RelayPeer, 'id' | 'isOpen' | 'isClient' | 'isRelay
 
 const NOBODY: readonly RelayPeer[] = [];
 
-/** All connections that completed their handshake, findable by id, wallet and kind. */
 /** Connections of one role and type. */
 export interface PeerGroup {
   readonly role: PeerRole;
@@ -152,6 +151,7 @@ export interface PeerGroup {
   readonly count: number;
 }
 
+/** All connections that completed their handshake, findable by id, wallet and kind. */
 export class PeerSet {
   readonly #byId = new Map<number, RelayPeer>();
   /** The one connection of a wallet, or its several. */

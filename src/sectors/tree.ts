@@ -92,7 +92,7 @@ export class PrefixTree<V> {
 
   /** Values of the selected keys in ascending key order; errors as {@link selectRange}. */
   select(query: Uint8Array | null, max: number): V[] {
-    const { from, to } = selectRange(this.#keys, query, max, this.levels);
+    const { from, to } = this.range(query, max);
     return this.#values.slice(from, to);
   }
 
@@ -103,7 +103,7 @@ export class PrefixTree<V> {
 
   /** The selected keys in ascending order; errors as {@link selectRange}. */
   selectKeys(query: Uint8Array | null, max: number): Uint8Array[] {
-    const { from, to } = selectRange(this.#keys, query, max, this.levels);
+    const { from, to } = this.range(query, max);
     return this.#keys.slice(from, to);
   }
 }

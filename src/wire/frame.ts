@@ -135,24 +135,22 @@ export function withRoom(payload: Uint8Array): Uint8Array {
   return out;
 }
 
+/** A payload from {@link roomyPayload} and the room in front of it. */
+function withHeader(payload: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = payload;
+  return new Uint8Array(buffer, byteOffset - FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + length);
+}
+
 /** Makes a frame of a payload from {@link roomyPayload} and of no other: no copy, one checksum. */
 export function sealFrame(code: number, payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(
-    payload.buffer,
-    payload.byteOffset - FRAME_HEADER_BYTES,
-    FRAME_HEADER_BYTES + payload.length,
-  );
+  const frame = withHeader(payload);
   writeFrameHeader(frame, 0, code, payload);
   return frame;
 }
 
 /** As {@link sealFrame}, for a payload whose CRC-32C the caller knows. */
 export function sealSummedFrame(code: number, payload: Uint8Array, crc: number): Uint8Array {
-  const frame = new Uint8Array(
-    payload.buffer,
-    payload.byteOffset - FRAME_HEADER_BYTES,
-    FRAME_HEADER_BYTES + payload.length,
-  );
+  const frame = withHeader(payload);
   putHeader(frame, 0, code, payload.length, crc);
   return frame;
 }

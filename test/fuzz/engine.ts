@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { bytesEqual, toHex } from '../../src/wire/index.js';
-import type { Target } from './targets.js';
+import type { Target } from './target.js';
 
 /** A decoder that takes longer than this for one input can be used to stop a relay. */
 const callMsMax = 200;

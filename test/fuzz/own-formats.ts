@@ -26,23 +26,10 @@ import {
   decodeTicketClaims,
   splitMac,
 } from '../../src/wire/resumption.js';
-import type { Target } from './targets.js';
+import { type Target, text, wire } from './target.js';
 
 /** Longest message that the fuzzed bus takes, so that its limit is met by the inputs. */
 const busBytesMax = 4_096;
-
-const bytes = (name: string, run: Target['run'], throws: Target['throws'] = [DecodeError]): Target => ({
-  name,
-  run,
-  throws,
-});
-
-const text = (name: string, run: (s: string) => unknown, throws: Target['throws']): Target => ({
-  name,
-  run: (b) => run(new TextDecoder('latin1').decode(b)),
-  throws,
-  text: true,
-});
 
 /** What the bus reads from these pieces; the error's text ends the list. */
 function busEvents(...pieces: Uint8Array[]): string[] {
@@ -77,17 +64,17 @@ function busFrames(b: Uint8Array): unknown {
 }
 
 export const OWN_TARGETS: readonly Target[] = [
-  bytes('resumption-ask', asksForTicket, []),
-  bytes('resumption-offer', decodeOffer),
-  bytes('resumption-resume', decodeResume),
-  bytes('resumption-challenge', (b) => decodeChallenge(splitMac(b).body)),
-  bytes('resumption-proof', decodeProof),
-  bytes('resumption-renew', decodeRenew),
-  bytes('resumption-renewed', (b) => decodeRenewed(splitMac(b).body)),
-  bytes('resumption-ticket', decodeTicketClaims),
-  bytes('bus-frames', busFrames, [BusFrameError]),
-  bytes('snapshot-image', (b) => readImage(b, 0), [DecodeError, RangeError]),
-  bytes('multi-prime-key', (b) =>
+  { name: 'resumption-ask', run: asksForTicket, throws: [] },
+  wire('resumption-offer', decodeOffer),
+  wire('resumption-resume', decodeResume),
+  wire('resumption-challenge', (b) => decodeChallenge(splitMac(b).body)),
+  wire('resumption-proof', decodeProof),
+  wire('resumption-renew', decodeRenew),
+  wire('resumption-renewed', (b) => decodeRenewed(splitMac(b).body)),
+  wire('resumption-ticket', decodeTicketClaims),
+  { name: 'bus-frames', run: busFrames, throws: [BusFrameError] },
+  { name: 'snapshot-image', run: (b) => readImage(b, 0), throws: [DecodeError, RangeError] },
+  wire('multi-prime-key', (b) =>
     isMultiPrimeBlob(b) ? [decodeMultiPrimeKey(b), publicKeyOfMultiPrime(b)] : decodeMultiPrimeKey(b),
   ),
   text('load-scenario', (s) => parseScenario(JSON.parse(s)), [LoadError, SyntaxError]),

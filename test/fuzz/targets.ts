@@ -97,38 +97,7 @@ import {
   splitRelayAnswer,
 } from '../../src/wire/index.js';
 import { OWN_TARGETS } from './own-formats.js';
-
-type ErrorClass = abstract new (...args: never[]) => Error;
-
-/** One decoder under test. */
-export interface Target {
-  /** Also the folder of its corpus. */
-  readonly name: string;
-  readonly run: (input: Uint8Array) => unknown;
-  /** What it may throw; anything else is a defect. */
-  readonly throws: readonly ErrorClass[];
-  /** Message code whose recorded payloads belong into the corpus. */
-  readonly code?: number;
-  /** The input is text: corpus from texts of the vectors. */
-  readonly text?: boolean;
-  /** Costly by design (key derivation): few runs, and this many milliseconds allowed. */
-  readonly slowMs?: number;
-}
-
-const wire = (name: string, run: Target['run'], code?: number): Target => ({
-  name,
-  run,
-  throws: [DecodeError],
-  ...(code === undefined ? {} : { code }),
-});
-
-const text = (name: string, run: (s: string) => unknown, throws: readonly ErrorClass[] = []): Target => ({
-  name,
-  // Latin-1: every byte sequence is a text, and the engine may cut it anywhere.
-  run: (b) => run(new TextDecoder('latin1').decode(b)),
-  throws,
-  text: true,
-});
+import { type Target, text, wire } from './target.js';
 
 const aesKey = new Uint8Array(32).fill(1);
 const chachaKey = new Uint8Array(32).fill(2);

@@ -30,7 +30,7 @@ import {
   isConsistentMultiPrimeKey,
 } from '../../src/identity/multi-prime.js';
 import { loadWalletFile, saveWalletFile } from '../../src/identity/node/index.js';
-import { bytesToBigInt } from '../../src/identity/rsa-key.js';
+import { bytesToBigInt } from '../../src/identity/numbers.js';
 import { restrictRuntime } from '../../src/identity/runtime.js';
 import { verifyEngineNames } from '../../src/identity/verify/index.js';
 import { DecodeError, fromHex, toHex } from '../../src/wire/index.js';

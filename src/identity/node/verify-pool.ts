@@ -11,7 +11,7 @@ import {
 } from '../index.js';
 import { BaseEngine } from '../verify/base.js';
 import { batchItemsMax, slotBytesOf, slotCount, slotDataBytes } from './verify-slots.js';
-import { type Batch, type Call, fail, PoolThread, type Stretch, settle } from './verify-thread.js';
+import { type Batch, type Call, fail, PoolThread, type Stretch, settleAll } from './verify-thread.js';
 
 /** Items taken and not yet answered. About half a second of one thread with 4096-bit keys; what comes beyond is refused. */
 export const poolQueueItemsMax = 8192;
@@ -288,12 +288,7 @@ class ThreadedPool extends BaseEngine implements VerifyPool {
     const before = this.#inPlace.operations;
     try {
       const verdicts = await this.#inPlace.verify(items);
-      let first = 0;
-      for (const stretch of stretches) {
-        const begin = first;
-        settle(stretch, (i) => verdicts[begin + i] === true);
-        first += stretch.to - stretch.from;
-      }
+      settleAll(stretches, (i) => verdicts[i] === true);
     } catch (error) {
       const why = error instanceof Error ? error : new VerifyFailed(String(error));
       for (const stretch of stretches) fail(stretch, why);

@@ -33,10 +33,20 @@ export interface Batch {
 }
 
 /** Puts the verdicts on a stretch in their place, and answers the call with the last of them. */
-export function settle({ call, from, to }: Stretch, isValid: (i: number) => boolean): void {
+function settle({ call, from, to }: Stretch, isValid: (i: number) => boolean): void {
   for (let at = from; at < to; at++) call.verdicts[at] = isValid(at - from);
   call.left -= to - from;
   if (call.left === 0 && !call.over) call.resolve(call.verdicts);
+}
+
+/** {@link settle} for all stretches of a batch, whose verdicts are numbered through. */
+export function settleAll(stretches: readonly Stretch[], isValid: (i: number) => boolean): void {
+  let first = 0;
+  for (const stretch of stretches) {
+    const begin = first;
+    settle(stretch, (i) => isValid(begin + i));
+    first += stretch.to - stretch.from;
+  }
 }
 
 /** Ends a call without verdicts, once. */
@@ -103,12 +113,7 @@ export class PoolThread {
     for (; this.#read !== done; this.#read = (this.#read + 1) >>> 0) {
       const slot = this.#slots.slot(this.#read);
       operations += slot.operations;
-      let first = 0;
-      for (const stretch of this.batches.shift()!.stretches) {
-        const begin = first;
-        settle(stretch, (i) => slot.verdicts[begin + i] === 1);
-        first += stretch.to - stretch.from;
-      }
+      settleAll(this.batches.shift()!.stretches, (i) => slot.verdicts[i] === 1);
     }
     this.headSinceMs = performance.now();
     return operations;

@@ -31,12 +31,3 @@ export interface ApiBackend {
   /** Asks the program to end in order. */
   shutdown(why: string): void;
 }
-
-/** Bytes of protocol messages so far. */
-export function trafficBytes(b: ApiBackend): { in: number; out: number } {
-  const t = { in: 0, out: 0 };
-  for (const s of b.node.counters.samples())
-    if (s.name === 'ixian_protocol_bytes_total' && 'value' in s.metric)
-      t[s.labels.direction === 'in' ? 'in' : 'out'] += s.metric.value;
-  return t;
-}

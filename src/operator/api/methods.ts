@@ -10,7 +10,7 @@ import type { PeerSnapshot } from '../../relay/index.js';
 import { toHex } from '../../wire/index.js';
 import { CORE_COMPAT } from '../node.js';
 import type { Role } from './auth.js';
-import { type ApiBackend, trafficBytes } from './backend.js';
+import type { ApiBackend } from './backend.js';
 import { type ApiCompat, type Json, RpcCode, RpcError } from './envelope.js';
 import { addressObject, addressParameter, headerObject, presenceObject } from './objects.js';
 import type { Params } from './params.js';
@@ -67,7 +67,7 @@ async function statusOf(b: ApiBackend, p: Params): Promise<Json> {
   const [clients, servers, sector] = await remotesOf(b, 'inbound', 'ledger', 'sector');
   const endpoint = s.endpoint.split(':')[0] ?? '';
   const all = await b.cluster?.totals();
-  const bytes = all === undefined ? trafficBytes(b) : { in: all.bytesIn, out: all.bytesOut };
+  const traffic = all ?? node.traffic;
   const t = all ?? relay.control.totals();
   const counts = relay.control.presenceCounts;
   const verbose: Record<string, Json> = p.on('verbose')
@@ -109,8 +109,8 @@ async function statusOf(b: ApiBackend, p: Params): Promise<Json> {
     'Network Servers Static': sector!,
     Update: node.newerVersion ?? '',
     Uptime: node.uptimeSeconds,
-    'S2 Bytes Received': bytes.in,
-    'S2 Bytes Sent': bytes.out,
+    'S2 Bytes Received': traffic.bytesIn,
+    'S2 Bytes Sent': traffic.bytesOut,
     Draining: node.draining,
   };
 }

@@ -15,19 +15,16 @@ const WAITING = {
 
 /** Everything that waits in this relay now, of all its processes. */
 async function queues(b: ApiBackend): Promise<Json> {
-  const { counters, sampled } = (await b.node.gather?.()) ?? {
-    counters: b.node.counters,
-    sampled: b.node.sample(),
-  };
-  const dropped = new Map<string, number>();
-  for (const { name, labels, metric } of counters.samples())
-    if (name === 'ixian_queue_dropped_total' && 'value' in metric)
-      dropped.set(labels.queue ?? '', (dropped.get(labels.queue ?? '') ?? 0) + metric.value);
+  const { counters, sampled } = await b.node.numbers();
   const held = counters
     .samples()
     .flatMap(({ name, labels, metric }) =>
       'value' in metric ? [{ name, labels, value: metric.value }] : [],
     );
+  const dropped = new Map<string, number>();
+  for (const { name, labels, value } of held)
+    if (name === 'ixian_queue_dropped_total')
+      dropped.set(labels.queue ?? '', (dropped.get(labels.queue ?? '') ?? 0) + value);
   const waiting = [...held, ...sampled].flatMap(({ name, labels, value }) =>
     name in WAITING
       ? [{ gauge: name, queue: labels?.queue ?? '', unit: WAITING[name as keyof typeof WAITING], value }]

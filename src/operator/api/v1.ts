@@ -5,7 +5,7 @@ import type { DoctorReport } from '../doctor/index.js';
 import type { DrainState } from '../drain.js';
 import { isLogLevel, LOG_LEVELS, levelsFrom } from '../log.js';
 import { RENAMED } from '../metrics/names.js';
-import { type ApiBackend, trafficBytes } from './backend.js';
+import type { ApiBackend } from './backend.js';
 import type { Json } from './envelope.js';
 import { addressParameter, presenceObject } from './objects.js';
 import { openApiDocument } from './openapi.js';
@@ -112,7 +112,7 @@ function parsed(text: string): Uint8Array {
 
 /** Every counter of something not taken, with its reason. */
 async function drops(b: ApiBackend): Promise<Json> {
-  const counters = (await b.node.gather?.())?.counters ?? b.node.counters;
+  const { counters } = await b.node.numbers();
   return counters
     .samples()
     .filter(
@@ -213,7 +213,7 @@ export const V1_ROUTES: readonly V1Route[] = [
       const checks = b.node.readyChecks();
       const all = (await b.cluster?.totals()) ?? null;
       const s = all === null ? own : { ...own, ...all };
-      const bytes = all ?? { bytesIn: trafficBytes(b).in, bytesOut: trafficBytes(b).out };
+      const traffic = all ?? b.node.traffic;
       return {
         version: b.node.facts.version,
         network: b.node.facts.network,
@@ -233,8 +233,8 @@ export const V1_ROUTES: readonly V1Route[] = [
         height: s.height,
         networkHeight: s.networkHeight,
         clockOffsetSeconds: s.unclampedTimeDifferenceSeconds,
-        bytesIn: bytes.bytesIn,
-        bytesOut: bytes.bytesOut,
+        bytesIn: traffic.bytesIn,
+        bytesOut: traffic.bytesOut,
         update: { ...(b.node.updates?.state ?? { state: 'off', version: '', checkedMs: 0 }) },
         verify: verifyOf(b),
       };

@@ -1,4 +1,5 @@
 import type { RelayNode } from '../node.js';
+import type { LiveSample } from './merge.js';
 import type { LiveDrop, LiveValues } from './series.js';
 
 const DROPS = /_(dropped|refused|rejected|errors|suppressed)_total$/;
@@ -27,7 +28,7 @@ function countersOf(node: RelayNode): { sums: Map<string, number>; drops: LiveDr
 }
 
 /** Everything of one second: cheap enough to be taken always, with 100,000 clients too. */
-export function sampleLive(node: RelayNode): { values: LiveValues; drops: LiveDrop[]; endpoint: string } {
+export function sampleLive(node: RelayNode): LiveSample & { readonly endpoint: string } {
   const { sums, drops } = countersOf(node);
   const sum = (key: string): number => sums.get(key) ?? 0;
   const memory = process.memoryUsage();

@@ -7,7 +7,7 @@ import { rsaItems } from './rsa.mjs';
 
 const CHILD = fileURLToPath(new URL('pool-child.mjs', import.meta.url));
 /** Slices of a round and their part of its time: as in measure.mjs, what the machine does must fall on every arm. */
-const PASSES = 8;
+const PASSES = 16;
 const SLICE_OF_MS = 1;
 /** Lone items of a round, and before the first one, until what handles them has reached its last tier. */
 const LONE_ITEMS = 400;

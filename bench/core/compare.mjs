@@ -2,9 +2,17 @@
 
 import { readFileSync } from 'node:fs';
 
-/** One line per row that moved; ratios to the reference are compared, which differ less from day to day than rates. */
-export function compare(file, tables) {
+/**
+ * Reads an earlier result now, since the new one may be written over it.
+ * @returns for the new tables one line per row that moved; ratios to the reference are compared, which differ less from
+ *   day to day than rates
+ */
+export function comparison(file) {
   const before = JSON.parse(readFileSync(file, 'utf8'));
+  return (tables) => compare(file, before, tables);
+}
+
+function compare(file, before, tables) {
   const lines = [`against ${file}: Node ${before.env.node}, commit ${before.env.commit}, ${before.env.date}`];
   for (const table of tables) {
     const old = before.tables.find((t) => t.key === table.key && t.title === table.title);

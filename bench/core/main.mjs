@@ -4,7 +4,7 @@ import { fork, spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { compare } from './compare.mjs';
+import { comparison } from './compare.mjs';
 import { judge, ratioOf } from './measure.mjs';
 import { environment, write } from './report.mjs';
 
@@ -58,7 +58,7 @@ if (!(rounds >= 9)) throw new RangeError('--rounds must be at least 9');
 if (!(ms >= 4)) throw new RangeError('--ms must be at least 4');
 const settings = { rounds, ms };
 // A file that cannot be read is told now, and not after minutes of measuring.
-if (values.compare !== undefined) compare(values.compare, []);
+const compare = values.compare === undefined ? null : comparison(values.compare);
 const [major] = process.versions.node.split('.').map(Number);
 /** Bars differ between Node 20 and 24; what lies between is judged by the older ones. */
 const byNode = (on20, on24) => (major >= 24 ? on24 : on20);
@@ -157,5 +157,5 @@ for (const b of bars)
     `${b.verdict.padEnd(10)} ${b.name}: ${b.measured === null ? 'not measured' : b.measured.toFixed(3)} (bar ${b.bar}, A/A ±${(100 * b.spread).toFixed(1)} %)`,
   );
 console.log(path);
-if (values.compare !== undefined) for (const line of compare(values.compare, tables)) console.log(line);
+if (compare !== null) for (const line of compare(tables)) console.log(line);
 process.exitCode = bars.some((b) => b.verdict === 'missed') ? 1 : 0;

@@ -10,6 +10,7 @@ import {
   transportLingerMs,
   withoutRest,
 } from '../transport.js';
+import { kept, readingInto } from './tcp-reads.js';
 
 /**
  * Largest piece given to the socket at once. Node reports progress per write only, so a large frame goes in
@@ -87,6 +88,12 @@ function onData(this: Socket, chunk: Uint8Array): void {
   (this as OwnedSocket)[transportKey].received(chunk);
 }
 
+/** Called by the socket itself, which reads into `buffer` again afterwards. */
+function onRead(this: Socket, n: number, buffer: Uint8Array): boolean {
+  (this as OwnedSocket)[transportKey].received(kept(buffer, n));
+  return true;
+}
+
 function onError(this: Socket, e: NodeJS.ErrnoException): void {
   (this as OwnedSocket)[transportKey].over('error', e.code ?? e.message);
 }
@@ -98,6 +105,10 @@ function onEnd(this: Socket): void {
 
 function onDrain(this: Socket): void {
   (this as OwnedSocket)[transportKey].drained();
+}
+
+function pausedStill(transport: TcpTransport): void {
+  transport.pauseAgain();
 }
 
 class TcpTransport implements Transport {
@@ -114,6 +125,7 @@ class TcpTransport implements Transport {
   /** The buffer of the frame gathered last, and how many there were. */
   #buffer: ArrayBufferLike | null = null;
   #buffers = 0;
+  #paused = false;
   #ending = false;
   #ended: { reason: TransportCloseReason; detail: string } | null = null;
   #reported = false;
@@ -122,6 +134,8 @@ class TcpTransport implements Transport {
   constructor(
     readonly socket: Socket,
     readonly clock: Clock,
+    /** Whether the socket hands over what it reads by {@link onRead}, and not as events. */
+    private readonly reads = false,
   ) {
     this.remoteAddress = plainAddress(socket.remoteAddress ?? '');
     this.remotePort = socket.remotePort ?? 0;
@@ -138,7 +152,7 @@ class TcpTransport implements Transport {
     return 'tcp';
   }
 
-  /** node:net reads every chunk into memory of its own. */
+  /** Every chunk has memory of its own, see {@link kept}. */
   get chunksStay(): boolean {
     return true;
   }
@@ -159,7 +173,7 @@ class TcpTransport implements Transport {
       queueMicrotask(() => this.#report());
       return;
     }
-    this.socket.on('data', onData);
+    if (!this.reads) this.socket.on('data', onData);
     this.socket.resume();
   }
 
@@ -246,10 +260,19 @@ class TcpTransport implements Transport {
   }
 
   pause(): void {
+    this.#paused = true;
     this.socket.pause();
+    // What a resume before it in this turn has put off starts the reading once more.
+    if (this.reads) process.nextTick(pausedStill, this);
+  }
+
+  /** Stops reading again unless it was asked for meanwhile. */
+  pauseAgain(): void {
+    if (this.#paused) this.socket.pause();
   }
 
   resume(): void {
+    this.#paused = false;
     if (this.#handlers !== null) this.socket.resume();
   }
 
@@ -258,6 +281,7 @@ class TcpTransport implements Transport {
     this.#ending = true;
     if (this.#backlog === null) this.socket.end();
     // What the peer still sends must be read, or its FIN would never be seen.
+    this.#paused = false;
     this.socket.resume();
     this.#linger = this.clock.after(transportLingerMs, () => this.socket.destroy());
   }
@@ -285,6 +309,12 @@ class TcpTransport implements Transport {
     this.#reported = true;
     this.#handlers!.close(this.#ended.reason, this.#ended.detail);
   }
+}
+
+/** A silent transport of a socket that has read nothing yet. */
+function accepted(socket: Socket, clock: Clock): Transport {
+  const reading = readingInto(socket, onRead);
+  return reading === null ? new TcpTransport(socket, clock) : new TcpTransport(reading, clock, true);
 }
 
 /** Without a farewell and without leaving a port in TIME_WAIT: a flood is not worth either. */
@@ -316,7 +346,7 @@ export function listenTcp(options: ListenTcpOptions): Promise<TransportListener>
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) socket.destroy();
     else if (options.shuns?.(plainAddress(remoteAddress)) === true) resetTcp(socket);
-    else options.onConnection(new TcpTransport(socket, clock));
+    else options.onConnection(accepted(socket, clock));
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -343,7 +373,7 @@ export function listenTcp(options: ListenTcpOptions): Promise<TransportListener>
 /** A connection that was accepted elsewhere as a transport, silent until it is started. */
 export function adoptTcp(socket: Socket, clock: Clock = systemClock): Transport {
   socket.pause();
-  return new TcpTransport(socket, clock);
+  return accepted(socket, clock);
 }
 
 export interface DialTcpOptions {

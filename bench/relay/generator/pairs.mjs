@@ -2,10 +2,11 @@
 // JSON command per line on standard input and answers each with one JSON line.
 //
 //   {"dialect","port","pairs","serverPid","endpoint"}   once: connects everybody
-//   {"rate","warmSeconds","seconds"}                    one run; rate 0: every sender always has a message ready
+//   {"rate","warmSeconds","seconds","punctual"}         one run; rate 0: every sender always has a message ready
 //
 // Open loop: message k is meant to leave at start + k / rate, and its latency counts from there, whether or not it left in
-// time. A connection keeps order, so the k-th message that arrives at a receiver is the k-th that was meant for it.
+// time. With `punctual` the generator never sleeps: a timer's millisecond would be most of a short latency; its own load
+// is then always 1. A connection keeps order, so the k-th message that arrives at a receiver is the k-th that was meant for it.
 
 import { createInterface } from 'node:readline';
 import { busyNanoseconds, cpuNanoseconds, residentBytes } from '../machine.mjs';
@@ -60,8 +61,11 @@ class Pair {
   /** Every message of this pair that became due before number `end` of all, in one write. */
   send(first, end, start, msEach) {
     let n = 0;
+    const now = run.measuring ? performance.now() : 0;
     for (let k = first; k < end; k += pairs.length) {
-      this.due.push(start + k * msEach);
+      const due = start + k * msEach;
+      this.due.push(due);
+      if (now > 0) run.late.add(Math.max(0, now - due));
       n++;
     }
     run.sent += n;
@@ -176,7 +180,10 @@ async function connectAll(command) {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function measure({ rate, warmSeconds = 0.5, seconds = 3 }) {
+/** The next turn of the event loop, as soon as what is there to read has been read. */
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+async function measure({ rate, warmSeconds = 0.5, seconds = 3, punctual = false }) {
   for (const p of pairs) {
     p.due = [];
     p.head = 0;
@@ -190,6 +197,7 @@ async function measure({ rate, warmSeconds = 0.5, seconds = 3 }) {
     wrong: 0,
     answerBytes: 0,
     latency: new Histogram(),
+    late: new Histogram(),
   };
   const start = performance.now();
   const measureAt = start + 1000 * warmSeconds;
@@ -217,7 +225,7 @@ async function measure({ rate, warmSeconds = 0.5, seconds = 3 }) {
       lookAt = now + 100;
       residentMost = Math.max(residentMost, residentBytes(setup.serverPid));
     }
-    await sleep(1);
+    await (punctual ? nextTurn() : sleep(1));
   }
   const after = snapshot();
   run.measuring = false;
@@ -248,6 +256,8 @@ async function measure({ rate, warmSeconds = 0.5, seconds = 3 }) {
       1e9 /
       windowSeconds,
     latencyMs: run.latency.summary(),
+    /** How long after their time messages left the generator: part of their latency. */
+    lateMs: run.late.summary(),
   };
 }
 

@@ -21,6 +21,7 @@ import { LinkCounters } from './link-counters.js';
 import { takeLinkId } from './link-ids.js';
 import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
 import { isRenewal, isResumeCode, type LinkResumption, renewedTicket } from './link-resumption.js';
+import { LinkTimes } from './link-times.js';
 import { byeFrame } from './refuse.js';
 import { type Lane, laneOf, priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
@@ -44,12 +45,15 @@ import {
 
 const PING = Uint8Array.of(PING_BYTE);
 
+/** A ping that comes this long after whatever came before is not charged to its sender: nobody floods like that. */
+const freePingApartMs = 1_000;
+
 /**
  * One protocol connection over one transport (docs/protocol/03): handshake, liveness, priorities, bounded
  * queues, inventory batching, bye. Works from its construction on: an accepted link sends its five time
  * records, a dialled one its hello. Everything it learns comes out of {@link LinkOptions.handlers}.
  */
-export class Link {
+export class Link extends LinkTimes {
   /** Unique within this process, never reused. */
   readonly id: number = takeLinkId();
   readonly direction: Direction;
@@ -76,20 +80,12 @@ export class Link {
   #refusedSends = false;
   /** Set from {@link Link.leave} on. */
   #leaving: { readonly code: number; readonly text: string; said: boolean; saidMs: number } | null = null;
-  /** When a send was first refused since the queues were last below half. */
-  #slowSinceMs = 0;
   /** Own parts of what {@link LinkMemory} adds up: in a full transport, and of an unfinished frame. */
   #transportBytes = 0;
   #receivingBytes = 0;
   #paused = false;
   /** Runs while nothing is read because the peer sent more than it may. */
   #throttle: Timer | null = null;
-  #startedMs: number;
-  #receivedMs: number;
-  #sentMs: number;
-  /** Bytes the transport had passed on when it last made progress, and when that was. */
-  #drainedBytes = 0;
-  #progressMs: number;
   #messagesIn = 0;
   #messagesOut = 0;
   #bytesIn = 0;
@@ -99,6 +95,7 @@ export class Link {
   constructor(transport: Transport, options: Omit<LinkOptions, 'handlers'>, handlers: LinkHandlers);
   constructor(transport: Transport, options: LinkOptions);
   constructor(transport: Transport, options: LinkOptions, handlers: LinkHandlers = options.handlers) {
+    super(options.clock.nowMs());
     this.transport = transport;
     this.direction = options.direction;
     this.#o = options;
@@ -106,11 +103,6 @@ export class Link {
     this.#limits = linkLimitsOf(options.limits);
     this.#memory = options.memory ?? new LinkMemory();
     this.#counters = LinkCounters.of(options.counters);
-    const now = options.clock.nowMs();
-    this.#startedMs = now;
-    this.#receivedMs = now;
-    this.#sentMs = now;
-    this.#progressMs = now;
     this.#counters.started(this.direction);
     this.#inside = new Link.Inside(this);
     this.#greeting = new Greeting(this.#inside, transport, options, this.#limits, this.#counters);
@@ -150,7 +142,7 @@ export class Link {
 
   get stats(): LinkStats {
     return {
-      sinceMs: this.#startedMs,
+      sinceMs: this.startedMs,
       messagesIn: this.#messagesIn,
       messagesOut: this.#messagesOut,
       bytesIn: this.#bytesIn,
@@ -236,7 +228,7 @@ export class Link {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#receivedMs = this.#o.clock.nowMs();
+    this.receivedMs = this.#o.clock.nowMs();
     if (this.#greeting?.judging !== true && this.#throttle === null) this.transport.resume();
   }
 
@@ -246,7 +238,7 @@ export class Link {
     this.transport.pause();
     this.#throttle = this.#o.clock.after(ms, () => {
       this.#throttle = null;
-      this.#receivedMs = this.#o.clock.nowMs();
+      this.receivedMs = this.#o.clock.nowMs();
       if (this.#state === 'open' && !this.#paused) this.transport.resume();
     });
   }
@@ -262,7 +254,7 @@ export class Link {
     this.#queue ??= new SendQueue(this.#limits, this.#memory, this.#unqueued);
     const refusal = this.#queue.refusal(lane, bytes);
     if (refusal === null) return true;
-    if (!this.#refusedSends) this.#slowSinceMs = this.#o.clock.nowMs();
+    if (!this.#refusedSends) this.slowSinceMs = this.#o.clock.nowMs();
     this.#refusedSends = true;
     this.#counters.dropped(lane, refusal);
     return false;
@@ -284,7 +276,7 @@ export class Link {
 
   #write(bytes: Uint8Array): void {
     this.#bytesOut += bytes.length;
-    this.#sentMs = this.#o.clock.nowMs();
+    this.sentMs = this.#o.clock.nowMs();
     if (this.transport.write(bytes)) return;
     this.#blocked = true;
     this.#holdTransport(this.transport.bufferedBytes);
@@ -345,8 +337,15 @@ export class Link {
 
   #data(chunk: Uint8Array): void {
     if (this.#state === 'closed') return;
-    this.#receivedMs = this.#o.clock.nowMs();
+    const now = this.#o.clock.nowMs();
+    const apartMs = now - this.receivedMs;
+    this.receivedMs = now;
     this.#bytesIn += chunk.length;
+    if (chunk.length === 1 && chunk[0] === PING_BYTE && apartMs >= freePingApartMs && this.#isIdle) {
+      // Ours leaves with the acknowledgement of theirs: one packet less than a tick later.
+      if (this.mayAnswer(now, this.#limits)) this.#write(PING);
+      return;
+    }
     if (this.#state === 'open') this.#handlers.onBytes?.(this, chunk.length);
     else if (this.direction === 'in' && this.#bytesIn > this.#limits.preHelloBytesMax) {
       this.#abort('pre-hello-bytes');
@@ -360,6 +359,11 @@ export class Link {
       this.#counters.error('frame_too_large');
       this.#abort('frame-too-large', error.message);
     }
+  }
+
+  /** Open, with nothing under way in either direction. */
+  get #isIdle(): boolean {
+    return this.isOpen && !this.#blocked && this.#parser.pendingBytes === 0;
   }
 
   /** Tells what is held of an unfinished frame, and ends the link that asks for more than there is for all. */
@@ -449,7 +453,7 @@ export class Link {
     this.#greeting = null;
     this.#state = 'open';
     this.#counters.opened(this.direction, peer.nodeType);
-    this.#counters.handshake(this.direction, 'ok', (this.#o.clock.nowMs() - this.#startedMs) / 1000);
+    this.#counters.handshake(this.direction, 'ok', (this.#o.clock.nowMs() - this.startedMs) / 1000);
     this.#guard(() => this.#handlers.onOpen?.(this));
     for (const { code, payload } of held) if (this.isOpen) this.#deliver(code, payload);
     if (!this.isClosed && !this.#paused && this.#throttle === null) this.transport.resume();
@@ -458,47 +462,32 @@ export class Link {
   // --- time and end ----------------------------------------------------------------------------------------
 
   /** Timers of 03 §2.5, apart from whatever the sender is doing. Called by the ticker. */
-  tick(now: number): void {
-    if (this.#state === 'closed') return;
+  tick(now: number): number | null {
+    if (this.#state === 'closed') return null;
     const l = this.#leaving;
     if (l?.said === true && now - l.saidMs > this.#limits.leaveMs) {
       this.transport.end();
-      return;
+      return 0;
     }
     if (this.#greeting !== null) {
-      if (now - this.#startedMs > this.#limits.helloTimeoutMs) {
-        this.#abort('hello-timeout');
-        return;
-      }
+      if (now - this.startedMs > this.#limits.helloTimeoutMs) return this.#abort('hello-timeout');
       this.#greeting.tick(now);
     } else this.#resumption?.tick(now, this.isOpen);
-    if (!this.#paused && this.#throttle === null && now - this.#receivedMs > this.#limits.silenceMs) {
-      this.#abort('silence');
-      return;
-    }
+    if (!this.#paused && this.#throttle === null && now - this.receivedMs > this.#limits.silenceMs)
+      return this.#abort('silence');
     const buffered = this.transport.bufferedBytes;
-    const drained = this.#bytesOut - buffered;
-    if (buffered === 0 || drained > this.#drainedBytes) {
-      this.#drainedBytes = drained;
-      this.#progressMs = now;
-    } else if (now - this.#progressMs > this.#limits.writeStallMs) {
-      this.#abort('write-stall');
-      return;
-    }
-    if (this.#refusedSends && now - this.#slowSinceMs > this.#limits.slowReceiverMs) {
+    if (this.hasStalled(now, this.#bytesOut, buffered, this.#limits)) return this.#abort('write-stall');
+    if (this.#refusedSends && now - this.slowSinceMs > this.#limits.slowReceiverMs) {
       this.#tooSlow();
-      return;
+      return null;
     }
-    if (!this.#blocked && now - this.#sentMs >= this.#limits.pingIdleMs) this.#write(PING);
+    if (!this.#blocked && now - this.sentMs >= this.#limits.pingIdleMs) this.#write(PING);
+    const busy = buffered > 0 || l !== null || this.#refusedSends || this.#resumption !== null;
+    return busy || !this.#isIdle ? 0 : this.calmMs(now, this.#limits);
   }
 
-  /** See {@link Ticked.shift}. */
-  shift(ms: number): void {
-    this.#startedMs += ms;
-    this.#receivedMs += ms;
-    this.#sentMs += ms;
-    this.#progressMs += ms;
-    this.#slowSinceMs += ms;
+  override shift(ms: number): void {
+    super.shift(ms);
     if (this.#leaving !== null) this.#leaving.saidMs += ms;
   }
 
@@ -517,10 +506,12 @@ export class Link {
     this.#receivingBytes = 0;
   }
 
-  #abort(why: LinkCloseWhy, text = ''): void {
-    if (this.#state === 'closed') return;
+  /** Null, as what has ended answers a tick. */
+  #abort(why: LinkCloseWhy, text = ''): null {
+    if (this.#state === 'closed') return null;
     this.#finish(why, null, '', text);
     this.transport.destroy();
+    return null;
   }
 
   #finish(why: LinkCloseWhy, byeCode: number | null, data: string, text: string): void {
@@ -534,10 +525,10 @@ export class Link {
     this.#throttle?.cancel();
     const { clock } = this.#o;
     const handlers = this.#handlers;
-    tickerOf(clock, this.#limits.tickMs).remove(this);
+    tickerOf(clock, this.#limits.tickMs).remove();
     const close: LinkClose = { why, byeCode, data, text, opened };
     this.#counters.closed(this.direction, opened ? this.#peer!.nodeType : null, close);
-    if (!opened) this.#counters.handshake(this.direction, 'failed', (clock.nowMs() - this.#startedMs) / 1000);
+    if (!opened) this.#counters.handshake(this.direction, 'failed', (clock.nowMs() - this.startedMs) / 1000);
     // Later, so that nobody is told inside a call of his own.
     queueMicrotask(() => this.#guard(() => handlers.onClose?.(this, close)));
   }
@@ -576,7 +567,7 @@ export class Link {
       return this.link.isClosed;
     }
     get startedMs(): number {
-      return this.link.#startedMs;
+      return this.link.startedMs;
     }
     write(bytes: Uint8Array): void {
       this.link.#write(bytes);

@@ -2,7 +2,11 @@ import type { Clock, Timer } from '../clock/index.js';
 
 /** What is looked at regularly. */
 export interface Ticked {
-  tick(nowMs: number): void;
+  /**
+   * Looks at what is due. Returns for how many milliseconds nothing will be, 0 for the next tick; null when it has
+   * ended and need not be looked at again.
+   */
+  tick(nowMs: number): number | null;
   /** Time passed that nobody lived through: move own deadlines by it. */
   shift(ms: number): void;
 }
@@ -13,9 +17,17 @@ export interface Ticked {
  */
 const lostTimeMs = 2_000;
 
-/** One timer for all links: a hundred thousand timers of their own would be most of an idle relay's work. */
+/** Ticks ahead that members can be put to: a ping every 3 s, looked at every half second, is six of them. */
+const ticksAheadMax = 7;
+
+/**
+ * One timer for all links: a hundred thousand timers of their own would be most of an idle relay's work. A link lies in
+ * the tick in which something can be due for it, and whoever ends is left there until then.
+ */
 class Ticker {
-  readonly #members = new Set<Ticked>();
+  readonly #turns: Ticked[][] = Array.from({ length: ticksAheadMax + 1 }, () => []);
+  #turn = 0;
+  #members = 0;
   #timer: Timer | null = null;
   #last = 0;
 
@@ -25,25 +37,41 @@ class Ticker {
   ) {}
 
   add(member: Ticked): void {
-    this.#members.add(member);
+    this.#members++;
+    this.#put(member, 1);
     if (this.#timer !== null) return;
     this.#last = this.clock.nowMs();
     this.#timer = this.clock.every(this.everyMs, () => this.#tick());
   }
 
-  remove(member: Ticked): void {
-    this.#members.delete(member);
-    if (this.#members.size > 0 || this.#timer === null) return;
+  /** A member has ended: its {@link Ticked.tick} says so from now on. */
+  remove(): void {
+    this.#members--;
+    if (this.#members > 0 || this.#timer === null) return;
     this.#timer.cancel();
     this.#timer = null;
+    for (const turn of this.#turns) turn.length = 0;
+  }
+
+  #put(member: Ticked, ticks: number): void {
+    this.#turns[(this.#turn + ticks) % this.#turns.length]!.push(member);
   }
 
   #tick(): void {
     const now = this.clock.nowMs();
     const lost = now - this.#last - this.everyMs;
     this.#last = now;
-    if (Math.abs(lost) > lostTimeMs) for (const m of this.#members) m.shift(lost);
-    for (const m of this.#members) m.tick(now);
+    if (Math.abs(lost) > lostTimeMs) for (const turn of this.#turns) for (const m of turn) m.shift(lost);
+    this.#turn = (this.#turn + 1) % this.#turns.length;
+    // Nobody is put into the turn that is being looked at.
+    const due = this.#turns[this.#turn]!;
+    for (const m of due) {
+      const calmMs = m.tick(now);
+      if (calmMs === null) continue;
+      const ticks = Math.ceil(calmMs / this.everyMs);
+      this.#put(m, Math.max(1, Math.min(ticks, ticksAheadMax)));
+    }
+    due.length = 0;
   }
 }
 

@@ -113,6 +113,62 @@ describe('03 §2.5 liveness', () => {
     expect(link.closed).toBe(null);
   });
 
+  it('answers a ping with its own when one is nearly due, and no ping of ours with another', async () => {
+    const { clock, relay, client, dialled, accepted } = await pairOfLinks();
+    const written = { client: 0, relay: 0 };
+    for (const [who, transport] of [
+      ['client', dialled],
+      ['relay', accepted],
+    ] as const) {
+      const write = transport.write.bind(transport);
+      transport.write = (bytes) => {
+        written[who] += bytes.length;
+        return write(bytes);
+      };
+    }
+    await pass(clock, 2_300);
+    dialled.write(Uint8Array.of(1));
+    await pass(clock, 100);
+    expect(written).toEqual({ client: 1, relay: 0 });
+    await pass(clock, 400);
+    dialled.write(Uint8Array.of(1));
+    // A second apart is a ping; what comes sooner is not answered.
+    await pass(clock, 1);
+    expect(written.relay).toBe(0);
+    for (let i = 0; i < 120; i++) await pass(clock, 500);
+    // A byte each way every 3 s, however many ticks and answers there were.
+    expect(written.relay).toBeGreaterThanOrEqual(17);
+    expect(written.relay).toBeLessThanOrEqual(25);
+    expect(written.client).toBeLessThanOrEqual(27);
+    expect([relay.closed, client.closed]).toEqual([null, null]);
+  });
+
+  it('charges every ping but one a second', async () => {
+    const { clock, relay, dialled } = await pairOfLinks();
+    const before = relay.charged;
+    await pass(clock, 1_000);
+    dialled.write(Uint8Array.of(1));
+    await settle();
+    expect(relay.charged).toBe(before);
+    for (let i = 0; i < 50; i++) {
+      dialled.write(Uint8Array.of(1));
+      await settle(1);
+    }
+    expect(relay.charged).toBe(before + 50);
+  });
+
+  it('a ping in the middle of a frame belongs to the frame', async () => {
+    const { clock, relay, dialled } = await pairOfLinks({ pingIdleMs: 60_000, silenceMs: 120_000 });
+    const payload = Uint8Array.of(1, 1, 1);
+    const frame = encodeFrame(Code.getBalance2, payload);
+    for (const byte of frame) {
+      dialled.write(Uint8Array.of(byte));
+      await pass(clock, 1_500);
+    }
+    await settle();
+    expect(relay.messages.at(-1)).toMatchObject({ code: Code.getBalance2 });
+  });
+
   it('two idle links keep each other alive for an hour', async () => {
     const { clock, relay, client } = await pairOfLinks();
     for (let i = 0; i < 360; i++) {

@@ -123,6 +123,8 @@ export class Watched {
   readonly counters = new Counters();
   readonly link: Link;
   opened = 0;
+  /** Bytes that were charged. */
+  charged = 0;
   drains = 0;
   closed: LinkClose | null = null;
 
@@ -145,6 +147,9 @@ export class Watched {
       handlers: {
         onOpen: () => {
           this.opened++;
+        },
+        onBytes: (_link, bytes) => {
+          this.charged += bytes;
         },
         onMessage: (_link, code, payload) => {
           this.messages.push({ code, payload: payload.slice() });

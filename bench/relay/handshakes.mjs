@@ -2,12 +2,12 @@
 //
 //   node bench/relay/handshakes.mjs [--only rates|storm] [--clients 10000] [--seconds 8] [--json FILE]
 //
-// Rates take two minutes, storms with 10,000 clients three. Rates count once so many handshakes were answered that the
+// Rates take two minutes, storms with 10,000 clients not quite three. Rates count once so many handshakes were answered that the
 // relay's code is compiled; the storm is met as it comes.
 //
 // Needs a build (npm run build). Relay on core 0 with all its threads, generator on core 1, the raw signing rate on
-// core 0 with the same key before and after, nothing else running. Clients are type C, devices of 200 wallets whose keys
-// share a few primes: cheap to make, worthless as keys, and no cheaper to verify than any RSA-4096 key.
+// core 0 with the same key before and after, nothing else running. Clients are type C, each a wallet of its own with a key
+// of the load generator: cheap to make and to sign with, worthless as a key, and no cheaper to verify than any RSA-4096 key.
 
 import { spawn } from 'node:child_process';
 import { createPrivateKey, sign } from 'node:crypto';
@@ -25,36 +25,12 @@ const self = fileURLToPath(import.meta.url);
 const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 const [SERVER_CORE, GENERATOR_CORE] = ['0', '1'];
-/** More would take minutes to make; a wallet of ten or fifty devices costs the relay nothing extra that shows. */
-const WALLETS = 200;
+/** A relay that has just started measures engines and starts threads; storms hit one that runs. */
+const SETTLE_SECONDS = 3;
 /** Handshakes before those that count, and how long they may take. */
 const WARM = { plain: 3_000, asking: 1_000 };
 const WARM_SECONDS_MAX = 30;
 const BAR = { two: 0.8, four: 0.7, storm: 1.3, resumedSeconds: 6 };
-
-// --- identities ----------------------------------------------------------------------------------------------
-
-async function makeIdentities(count) {
-  const { generatePrimeSync } = await import('node:crypto');
-  const { primesFit, keyOfPrimes } = await dist('identity/generate-multi-prime.js');
-  const { createSigner } = await dist('identity/index.js');
-  const pool = [];
-  while (pool.length < 26) {
-    const p = generatePrimeSync(1024, { bigint: true });
-    // In the upper tenth, so that any four of them have a product of full length.
-    if (p >> 1020n >= 14n) pool.push(p);
-  }
-  const out = [];
-  for (let a = 0; a < 26; a++)
-    for (let b = a + 1; b < 26; b++)
-      for (let c = b + 1; c < 26; c++)
-        for (let d = c + 1; d < 26; d++) {
-          if (out.length >= count) return out;
-          const primes = [pool[a], pool[b], pool[c], pool[d]];
-          if (primesFit(primes)) out.push(await createSigner(keyOfPrimes(primes, 1)));
-        }
-  return out;
-}
 
 // --- generator -------------------------------------------------------------------------------------------------
 
@@ -62,13 +38,14 @@ async function generator() {
   const wire = await dist('wire/index.js');
   const { ResumeAttempt, keepOffer, takeOffer } = await dist('link/resumption.js');
   const { retryWaitMs } = await dist('client/retry.js');
+  const { Identities } = await dist('load/index.js');
   const { Code, ResumeCode, encodeFrame, StreamParser } = wire;
   const lock = wire.NETWORKS.reg.lock;
   const ping = Uint8Array.of(1);
   let target = null;
   let clients = [];
 
-  async function hello(signer, index, ask) {
+  function hello(signer, index, ask) {
     const timestamp = Math.floor(Date.now() / 1000);
     const deviceId = Uint8Array.from({ length: 16 }, (_, i) => (i < 4 ? (index >> (8 * i)) & 255 : 77));
     const message = wire.helloPreimage({ lock, deviceId, timestamp, endpoint: '', challenge: 7 });
@@ -82,7 +59,7 @@ async function generator() {
       publicKey: signer.publicKey,
       port: 0,
       timestamp,
-      signature: await signer.sign(message),
+      signature: signer.sign(message),
       challenge: 7,
       ...(ask ? { trailing: wire.encodeAsk(new Uint8Array(16).fill(9)) } : {}),
     });
@@ -157,8 +134,9 @@ async function generator() {
   }
 
   /** Everybody dials at once and again as the SDK would, until all are there. */
-  async function storm(options) {
+  async function storm({ serverPid, ...options }) {
     const started = performance.now();
+    const [cpu, relayCpu] = [process.cpuUsage(), cpuNanoseconds(serverPid)];
     const back = [];
     const ends = {};
     await Promise.all(
@@ -174,9 +152,15 @@ async function generator() {
         }
       }),
     );
+    const elapsed = (performance.now() - started) / 1_000;
+    const used = process.cpuUsage(cpu);
+    const busy = {
+      relay: (cpuNanoseconds(serverPid) - relayCpu) / 1e9 / elapsed,
+      generator: (used.user + used.system) / 1e6 / elapsed,
+    };
     back.sort((a, b) => a - b);
     const at = (q) => back[Math.min(back.length - 1, Math.floor(back.length * q))] / 1000;
-    return { clients: back.length, p50: at(0.5), p99: at(0.99), all: at(1), ends };
+    return { clients: back.length, p50: at(0.5), p99: at(0.99), all: at(1), ends, busy };
   }
 
   const cut = () => {
@@ -184,15 +168,15 @@ async function generator() {
   };
   const commands = {
     async prepare({ count }) {
-      const signers = await makeIdentities(Math.min(count, WALLETS));
+      const identities = new Identities('starling handshakes');
       clients = [];
       for (let index = 0; index < count; index++) {
-        const signer = signers[index % signers.length];
+        const signer = identities.at(index);
         clients.push({
           index,
           signer,
-          hello: await hello(signer, index, false),
-          asking: await hello(signer, index, true),
+          hello: hello(signer, index, false),
+          asking: hello(signer, index, true),
           offer: null,
           ticket: null,
           socket: null,
@@ -249,7 +233,7 @@ async function generator() {
         bad,
       };
     },
-    fill: () => storm({ ask: true }),
+    fill: ({ serverPid }) => storm({ ask: true, serverPid }),
     /** Opens the secrets that came with the offers. */
     async open() {
       for (const c of clients) {
@@ -257,15 +241,19 @@ async function generator() {
           put: (t) => {
             c.ticket = t;
           },
-          open: (sealed) => c.signer.decryptOaep(sealed),
+          open: async (sealed) => {
+            const secret = c.signer.open(sealed);
+            if (secret === null) throw new Error('a secret did not open');
+            return secret;
+          },
         };
         if (c.offer !== null) await keepOffer(store, c.offer, c.offer.relay, Date.now());
       }
       return { tickets: clients.filter((c) => c.ticket !== null).length };
     },
-    async storm({ resume }) {
+    async storm({ resume, serverPid }) {
       cut();
-      return storm({ resume });
+      return storm({ resume, serverPid });
     },
     cut: async () => {
       cut();
@@ -434,10 +422,11 @@ async function main() {
           process.stderr.write(`${name}: ${JSON.stringify(answer)}\n`);
           return answer;
         };
-        const filled = await step('first time', 'fill');
+        await sleep(SETTLE_SECONDS * 1_000);
+        const filled = await step('first time', 'fill', { serverPid: relay.pid });
         const tickets = await step('tickets opened', 'open');
-        const resumed = await step('storm with resumption', 'storm', { resume: true });
-        const full = await step('storm', 'storm', { resume: false });
+        const resumed = await step('storm with resumption', 'storm', { resume: true, serverPid: relay.pid });
+        const full = await step('storm', 'storm', { resume: false, serverPid: relay.pid });
         storms = { filled, full, tickets, resumed };
         process.stderr.write(`counted by the relay: ${JSON.stringify(await counted(relay.ops))}\n`);
         await generate.ask('cut');

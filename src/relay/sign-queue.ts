@@ -162,7 +162,7 @@ export class SignQueue {
    */
   callBackMs(): number {
     const now = this.clock.nowMs();
-    const costMs = this.#cost.leastMs;
+    const costMs = this.#cost.calmMs;
     const free = now + Math.max(0, this.#readyMs(this.#waitingInAll, costMs) - calledBackAtMs);
     const at = Math.max(free, this.#nextCallMs, now + retryAfterMsMin);
     if (at - now >= retryAfterMsMax) return retryAfterMsMax;
@@ -223,7 +223,7 @@ export class SignQueue {
     try {
       const signature = await this.signer.sign(job.request.message);
       const now = this.clock.nowMs();
-      this.#cost.observe(now - startedMs, now);
+      this.#cost.observe(now - startedMs, now, this.#waitingInAll === 0);
       this.#signed.add();
       job.resolve(signature);
     } catch {

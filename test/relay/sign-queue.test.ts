@@ -10,6 +10,7 @@ import {
   retryAfterMsMin,
   SignQueue,
   type SignSource,
+  signatureMsAtFirst,
   signaturesAtOnceDefault,
   signaturesWaitingMin,
   signQueueMax,
@@ -205,6 +206,19 @@ describe('03 §4.1 signatures of hellos', () => {
     expect(queue.callBackMs()).toBe(retryAfterMsMax);
   });
 
+  it('a storm that meets a relay first of all is called back at the pace that is assumed, not at its own', async () => {
+    const { ask, queue, running, clock } = signQueue(1);
+    const all = Array.from({ length: 60 }, (_, n) => ask(n));
+    for (let n = 0; n < 20; n++) {
+      clock.advance(4 * signatureMsAtFirst);
+      await running.at(-1)!.done();
+    }
+    expect(queue.costMs).toBeGreaterThan(3 * signatureMsAtFirst);
+    const calls = Array.from({ length: 101 }, () => queue.callBackMs());
+    expect((calls[100]! - calls[0]!) / 100).toBeLessThan(1.1 * signatureMsAtFirst);
+    expect(all.length).toBe(60);
+  });
+
   it('a failing signer costs one answer, not the queue', async () => {
     const { running, ask, results } = signQueue(1);
     const first = ask(1);
@@ -260,6 +274,21 @@ describe('duration of one piece of work', () => {
     expect(t.leastMs).toBeLessThan(4.1);
     t.observe(12, 3_600_000);
     expect(t.leastMs).toBeGreaterThan(11);
+  });
+
+  it('a storm that comes first of all, or after an hour, is not taken for calm', () => {
+    const t = new ServiceTime(5);
+    for (let i = 0; i < 100; i++) t.observe(20, 20 * i, false);
+    expect(t.ms).toBeCloseTo(20, 1);
+    expect(t.calmMs).toBeLessThan(6);
+    t.observe(4, 60_000);
+    expect(t.calmMs).toBeLessThan(5);
+    t.observe(16, 3_600_000, false);
+    expect(t.ms).toBeCloseTo(16, 1);
+    expect(t.calmMs).toBeLessThan(5);
+    // Slow for good: followed little by little.
+    for (let i = 1; i <= 10_000; i++) t.observe(12, 3_600_000 + 12 * i, false);
+    expect(t.calmMs).toBeGreaterThan(11);
   });
 
   it('a clock set back does not break it', () => {

@@ -46,7 +46,7 @@ import { RelayFiles } from './relay-files.js';
 import { generationOf } from './remote-session.js';
 import { contextOf } from './shared-context.js';
 import { SignQueue } from './sign-queue.js';
-import type { RelayStatus } from './status.js';
+import { leaderStateOf, type RelayStatus, statusOf } from './status.js';
 import { StreamRouter } from './stream-router.js';
 import { Tickets } from './tickets.js';
 import { DEFAULT_TUNNEL_LIMITS } from './tunnel-limits.js';
@@ -202,26 +202,7 @@ export class Relay {
   }
 
   status(): RelayStatus {
-    const { peers, sessions, store, tree, endpoint, ownWallet, cluster } = this.#ctx;
-    const followed = this.#ledger === null ? cluster?.ledger.state : null;
-    return {
-      address: ownWallet,
-      endpoint: endpoint.text,
-      connections: peers.size,
-      // Those of this process: the table also holds the other processes' ones.
-      sessions: sessions.sessions - sessions.remoteSessions,
-      ledgerPeers: this.#outbound?.ledgerLinks.length ?? followed?.ledgerPeers ?? 0,
-      sectorPeers: this.#outbound?.sectorLinks.length ?? followed?.sectorPeers ?? 0,
-      presences: store.addresses,
-      relaysKnown: tree.size,
-      height: this.#ledger?.chain.height ?? followed?.height ?? 0,
-      networkHeight: this.#ledger?.networkHeight() ?? followed?.networkHeight ?? 0,
-      headerSeconds: this.#ledger?.chain.tip?.timestamp ?? followed?.headerSeconds ?? 0,
-      blockVersion: this.#ledger?.chain.tip?.version ?? followed?.blockVersion ?? 0,
-      announcedSeconds: this.#announcedSeconds,
-      timeDifferenceSeconds: this.#time.differenceSeconds,
-      unclampedTimeDifferenceSeconds: this.#time.unclampedSeconds,
-    };
+    return statusOf(this.#ctx, this.#ledger, this.#outbound, this.#time, this.#announcedSeconds);
   }
 
   /** What an operator may look at and change. Only after start has finished. */
@@ -421,26 +402,11 @@ export class Relay {
 
   /** Leader: what the others need to know, to all or to a newcomer. */
   #tellState(to?: string): void {
-    const { cluster, endpoint } = this.#ctx;
+    const { cluster } = this.#ctx;
     const ledger = this.#ledger;
     if (cluster === null || ledger === null) return;
-    const { chain } = ledger;
-    cluster.ledger.tellState(
-      {
-        height: chain.height,
-        checksum: Buffer.from(chain.tip?.checksum ?? new Uint8Array(0)).toString('hex'),
-        blockVersion: chain.tip?.version ?? 0,
-        headerSeconds: chain.tip?.timestamp ?? 0,
-        networkHeight: ledger.networkHeight(),
-        timeDifferenceSeconds: this.#time.differenceSeconds,
-        unclampedSeconds: this.#time.unclampedSeconds,
-        endpointIp: endpoint.ip,
-        ledgerPeers: this.#outbound?.ledgerLinks.length ?? 0,
-        sectorPeers: this.#outbound?.sectorLinks.length ?? 0,
-      },
-      lastChecksums(chain),
-      to,
-    );
+    const state = leaderStateOf(this.#ctx, ledger, this.#outbound, this.#time);
+    cluster.ledger.tellState(state, lastChecksums(ledger.chain), to);
   }
 
   #powKnowledge(): PowKnowledge {

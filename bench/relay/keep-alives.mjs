@@ -52,7 +52,7 @@ export async function run(settings) {
   const ops = await freePort();
   const args = [
     ...(process.env.STARLING_BENCH_NODE_ARGS ?? '').split(' ').filter((a) => a !== ''),
-    'dist/cli/main.js',
+    'dist/bin/main.js',
     ...relayArgs(folder).filter((a) => !a.startsWith('--opsBind')),
     `--opsBind=127.0.0.1:${ops}`,
     ...unlimited,

@@ -1,5 +1,6 @@
 // Resident memory per idle client after a real hello: the slope from 5,000 to 15,000 clients.
 
+import { collectSignal } from './collect.mjs';
 import { atMost } from './judge.mjs';
 import { residentBytes, slabBytes } from './machine.mjs';
 import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
@@ -9,8 +10,11 @@ export const about = 'resident memory per idle client, TCP and WebSocket, 5,000 
 /** How far its halves may be from a straight line. */
 const straightWithin = 0.1;
 const steps = [5_000, 10_000, 15_000];
-/** What a handshake leaves behind is collected when nothing happens for a while. */
-const settleMs = 12_000;
+/** Connections settle, then what the handshakes left behind is collected, in the floors too: else a step tells when a
+ * collection happened to run, and not what a client costs. */
+const settleMs = 6_000;
+const collectMs = 4_000;
+const collecting = ['--import', './bench/relay/collect.mjs'];
 
 async function slope(settings, name, what, server) {
   const generator = startGenerator('idlers');
@@ -24,6 +28,8 @@ async function slope(settings, name, what, server) {
       await generator.ask({ what, port, endpoint: server.endpoint, clients });
       moveTo(serverCore, server.pid);
       await new Promise((r) => setTimeout(r, settleMs));
+      process.kill(server.pid, collectSignal);
+      await new Promise((r) => setTimeout(r, collectMs));
       resident.push(residentBytes(server.pid));
       slab.push(slabBytes());
     }
@@ -51,20 +57,20 @@ export async function run(settings) {
   const bars = [];
   const relay = () =>
     startRelay({
+      nodeArgs: collecting,
       settings: ['--maxConnections=19000', '--maxClients=19000', ...onePrefix],
       fourPrimes: true,
     });
   for (const [name, what, start, bar] of [
-    ['node:net floor', 'floor', () => startFloor('tcp-idle'), null],
+    ['node:net floor', 'floor', () => startFloor('tcp-idle', [], collecting), null],
     ['relay', 'tcp', relay, 8],
-    ['uWebSockets.js floor', 'ws-floor', () => startFloor('ws-idle'), null],
+    ['uWebSockets.js floor', 'ws-floor', () => startFloor('ws-idle', [], collecting), null],
     ['relay', 'ws', relay, 3],
   ]) {
     const row = await slope(settings, name, what, await start());
     rows.push(row);
     if (bar === null) continue;
-    // What the collector has not given back yet bends the line by some megabytes: where it is not straight, its steeper
-    // half is judged.
+    // Where the line is not straight, its steeper half is judged.
     const judged = row.bend <= straightWithin ? row.kilobytes : Math.max(row.first, row.second);
     bars.push(
       atMost(`memory per idle client, ${row.group}`, bar, judged, Math.min(row.bend, straightWithin), {

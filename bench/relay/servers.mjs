@@ -106,7 +106,7 @@ function knownTo(main) {
 export async function startRelay({
   nodeArgs = [],
   settings = [],
-  main = 'dist/cli/main.js',
+  main = 'dist/bin/main.js',
   env = {},
   fourPrimes = false,
 } = {}) {

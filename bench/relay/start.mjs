@@ -32,7 +32,7 @@ export async function run(settings) {
   const folder = relayFolder();
   const port = await freePort();
   const crowd = createCrowd(`127.0.0.1:${port}`);
-  const args = ['dist/cli/main.js', ...relayArgs(folder, port)];
+  const args = ['dist/bin/main.js', ...relayArgs(folder, port)];
   const fresh = [];
   const again = [];
   try {

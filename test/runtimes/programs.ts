@@ -8,25 +8,47 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
-import type { Report, Vectors } from './suite.js';
+import type { Report as CoreReport, Vectors } from './suite.js';
+import type { VerifyReport } from './verify.js';
 
 const execute = promisify(execFile);
 const RUN_MS_MAX = 120_000;
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const CHROMIUM_FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
 
-/** Names under which the package may be imported. */
-export type PackageName = 'starling-core' | 'starling-relay/core';
+/** Names under which the core may be imported, and the identity room that goes with it. */
+const IDENTITY_OF = {
+  'starling-core': 'starling-client/identity',
+  'starling-relay/core': 'starling-relay/identity',
+} as const;
+export type PackageName = keyof typeof IDENTITY_OF;
 
-const REPORTING = `import { runSuite } from './suite.mjs';
+/** Both halves of the suite. */
+export interface Report extends CoreReport {
+  readonly verify: VerifyReport;
+}
+
+const CORE_REPORTING = `import { runSuite } from './suite.mjs';
 import { vectors } from './vectors.mjs';
 `;
+const REPORTING = `${CORE_REPORTING}import { runVerifySuite } from './verify.mjs';
+const run = async () => ({ ...(await runSuite(vectors)), verify: await runVerifySuite(vectors) });
+`;
 
-/** Writes the suite, which imports the package under that name, and the programs that run it into the folder. */
+/**
+ * Writes the suite, which imports the packages under those names, and the programs that run it into the folder.
+ * `core.mjs` is the page of the core alone, `unbundled.mjs` the page whose second half was bundled: node-forge is
+ * CommonJS, which no page loads as it is.
+ */
 export async function writePrograms(folder: string, vectors: Vectors, name: PackageName): Promise<void> {
+  const names: Readonly<Record<string, string>> = {
+    'starling-relay/core': name,
+    'starling-relay/identity': IDENTITY_OF[name],
+  };
   await build({
-    entryPoints: [resolve(import.meta.dirname, 'suite.ts')],
-    outfile: join(folder, 'suite.mjs'),
+    entryPoints: [resolve(import.meta.dirname, 'suite.ts'), resolve(import.meta.dirname, 'verify.ts')],
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     format: 'esm',
     platform: 'neutral',
@@ -35,19 +57,21 @@ export async function writePrograms(folder: string, vectors: Vectors, name: Pack
       {
         name: 'import-by-name',
         setup: ({ onResolve }) =>
-          onResolve({ filter: /^starling-relay\/core$/ }, () => ({ path: name, external: true })),
+          onResolve({ filter: /^starling-relay\// }, ({ path }) => ({ path: names[path]!, external: true })),
       },
     ],
   });
   const put = (file: string, text: string): void => writeFileSync(join(folder, file), text);
   put('vectors.mjs', `export const vectors = ${JSON.stringify(vectors)};\n`);
-  put('main.mjs', `${REPORTING}console.log(JSON.stringify(await runSuite(vectors)));\n`);
+  put('main.mjs', `${REPORTING}console.log(JSON.stringify(await run()));\n`);
   put('without.mjs', `delete globalThis.WebAssembly;\nawait import('./main.mjs');\n`);
-  put('page.mjs', `${REPORTING}globalThis.report = await runSuite(vectors);\n`);
+  put('page.mjs', `${REPORTING}globalThis.report = await run();\n`);
+  put('core.mjs', `${CORE_REPORTING}globalThis.report = await runSuite(vectors);\n`);
   put(
-    'worker.mjs',
-    `${REPORTING}export default { fetch: async () => Response.json(await runSuite(vectors)) };\n`,
+    'unbundled.mjs',
+    `${REPORTING.replace('verify.mjs', 'bundle-verify.mjs/verify.js')}globalThis.report = await run();\n`,
   );
+  put('worker.mjs', `${REPORTING}export default { fetch: async () => Response.json(await run()) };\n`);
 }
 
 /** A command whose last line of output is the report. */

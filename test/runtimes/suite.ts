@@ -39,6 +39,8 @@ export interface Vectors {
     readonly addressWords: readonly number[];
   };
   readonly rsa: readonly RsaVector[];
+  /** Exponents that only verify engines take (verify.ts). */
+  readonly otherExponents: readonly Omit<RsaVector, 'modulus' | 'exponent' | 'keyVerdict'>[];
 }
 
 export interface RsaVector {

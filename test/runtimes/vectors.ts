@@ -1,5 +1,13 @@
 /** Makes the inputs of suite.ts and what must come out, with node:crypto and the JavaScript core. */
-import { constants, createHash, createPrivateKey, type JsonWebKey, privateEncrypt, sign } from 'node:crypto';
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  privateEncrypt,
+  sign,
+} from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { JsCore } from '../../src/core/js-core.js';
 import { encodePublicKey } from '../../src/identity/index.js';
@@ -109,6 +117,26 @@ function ofKey({ bits, exponent, jwk }: { bits: number; exponent: number; jwk: J
   ];
 }
 
+/** An exponent the kernels leave to node-forge, and so does the engine on WebCrypto. */
+function ofExponent17(): Vectors['otherExponents'] {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 17 });
+  const n = new Uint8Array(Buffer.from(publicKey.export({ format: 'jwk' }).n!, 'base64url'));
+  const message = filled(77);
+  const signature = new Uint8Array(sign('sha512', message, privateKey));
+  const vector = {
+    key: hex(encodePublicKey({ addressVersion: 2, n, e: Uint8Array.of(17) })),
+    message: hex(message),
+    signature: hex(signature),
+  };
+  const flipped = signature.slice();
+  flipped[100]! ^= 1;
+  return [
+    { ...vector, name: 'e = 17: valid', valid: true },
+    { ...vector, name: 'e = 17: one bit flipped', signature: hex(flipped), valid: false },
+    { ...vector, name: 'e = 17: another message', message: hex(filled(5)), valid: false },
+  ];
+}
+
 function evenOf(modulus: Uint8Array): Uint8Array {
   const out = modulus.slice();
   out[out.length - 1]! &= 0xfe;
@@ -183,5 +211,6 @@ export function makeVectors(): Vectors {
       addressWords: [...presenceTable.addresses.words],
     },
     rsa: [...keys.flatMap(ofKey), ...extreme()],
+    otherExponents: ofExponent17(),
   };
 }

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { verifyEngineNames } from '../../src/identity/index.js';
 import { type Engines, engines } from '../runtimes/engines.js';
 import {
   bundled,
@@ -21,9 +22,9 @@ import {
   inProcess,
   inWorkerd,
   type PackageName,
+  type Report,
   writePrograms,
 } from '../runtimes/programs.js';
-import type { Report } from '../runtimes/suite.js';
 import { makeVectors } from '../runtimes/vectors.js';
 import { npm, type RuntimeName, runtimeNames, runtimeProgram } from '../support/runtimes.js';
 
@@ -49,11 +50,21 @@ execFileSync(process.execPath, [join(ROOT, 'scripts/pack.mjs'), tarballs], { cwd
 const tarball = (name: string): string =>
   join(tarballs, readdirSync(tarballs).find((f) => new RegExp(`^${name}-\\d`).test(f))!);
 
-/** An empty project with `starling-core` installed, and the files of `starling-relay` without its dependencies. */
+/** An empty project with `starling-core` and `starling-client` installed, whose dependencies the files of `starling-relay` find. */
 const project = join(work, 'project');
 mkdirSync(project);
 writeFileSync(join(project, 'package.json'), '{"private":true,"type":"module"}');
-await npm(['install', '--no-audit', '--no-fund', '--ignore-scripts', tarball('starling-core')], project);
+await npm(
+  [
+    'install',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    tarball('starling-core'),
+    tarball('starling-client'),
+  ],
+  project,
+);
 execFileSync('tar', ['xzf', tarball('starling-relay')], { cwd: work });
 cpSync(join(work, 'package'), join(project, 'node_modules/starling-relay'), { recursive: true });
 
@@ -68,10 +79,20 @@ for (const name of packages) {
 }
 
 function judge(report: Report, wanted: Engines): void {
-  const { kernels, kernelsSync, core, coreSync, simd, cases } = report;
-  expect({ kernels, kernelsSync, core, coreSync, simd }).toEqual(wanted);
+  const { kernels, kernelsSync, core, coreSync, simd, cases, verify } = report;
+  const { on, off, ...ofCore } = wanted;
+  expect({ kernels, kernelsSync, core, coreSync, simd }).toEqual(ofCore);
   expect(cases.filter((c) => c.error !== null)).toEqual([]);
-  expect(cases.length).toBe(12 + wanted.kernels.length);
+  expect(cases.length).toBe(12 + kernels.length);
+  // Both lists together are every engine: a new one, or one that is on or off unexpectedly, fails here.
+  const states = Object.fromEntries([
+    ...on.map((name) => [name, 'on']),
+    ...Object.keys(off).map((name) => [name, 'missing']),
+  ]);
+  expect(verify.engines).toEqual(states);
+  expect(Object.keys(verify.engines).sort()).toEqual([...verifyEngineNames].sort());
+  expect(verify.auto).toBe(on[0]);
+  expect(verify.cases).toEqual(on.map((name) => ({ name: `verify engine ${name}`, error: null })));
 }
 
 const [major] = process.versions.node.split('.').map(Number);
@@ -131,7 +152,8 @@ describe.each(packages)('import of %s', (name) => {
       const entry =
         name === 'starling-core' ? 'starling-core/dist/core/index.js' : 'starling-relay/dist/core/index.js';
       const map = JSON.stringify({ imports: { [name]: `/node_modules/${entry}` } });
-      const html = page(`/${folder.slice(project.length + 1)}/page.mjs`).replace(
+      await bundled(folder, 'verify.mjs', []);
+      const html = page(`/${folder.slice(project.length + 1)}/unbundled.mjs`).replace(
         '<script',
         `<script type="importmap">${map}</script><script`,
       );
@@ -146,8 +168,8 @@ describe.each(packages)('import of %s', (name) => {
       judge(report, engines['chromium, WebAssembly forbidden by policy']);
     });
 
-    it('a bundle that reaches for nothing of Node', async () => {
-      const [script] = await bundled(folder, 'page.mjs', []);
+    it('a bundle of the core that reaches for nothing of Node', async () => {
+      const [script] = await bundled(folder, 'core.mjs', []);
       const text = readFileSync(script!, 'utf8');
       expect(text).not.toMatch(/\b(?:from|import|require)\s*\(?\s*["'`]/);
     });

@@ -18,8 +18,10 @@ export class ForgeEngine extends InPlaceEngine {
     this.#forge = forge;
   }
 
-  static async create(): Promise<ForgeEngine> {
-    return new ForgeEngine(await loadForge());
+  /** Null where the module cannot be loaded: a bundle or an installation may have left it out. */
+  static async create(): Promise<ForgeEngine | null> {
+    const forge = await loadForge().catch(() => null);
+    return forge === null ? null : new ForgeEngine(forge);
   }
 
   protected override check(c: Candidate): boolean {

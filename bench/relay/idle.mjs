@@ -1,6 +1,6 @@
 // Clients that only ping: what they cost, and how many one process holds.
 
-import { atLeast, atMost, median, noiseOf } from './judge.mjs';
+import { atMost, counted, median, noiseOf } from './judge.mjs';
 import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
 
 export const about = 'CPU with 1,000 and 18,000 idle pinging clients; 18,000 connected to one process';
@@ -74,9 +74,7 @@ export async function run(settings) {
     bars.push(atMost(`CPU with ${n} idle pinging clients : floor`, 1.7, ratio, spread, { unit: '×' }));
   }
   const end = found[`tcp ${most}`].at(-1);
-  bars.push(
-    atLeast('connected and pinging, one process', most, end.clients - end.lost, 0, { unit: 'clients' }),
-  );
+  bars.push(counted('connected and pinging, one process', most, end.clients - end.lost, { unit: 'clients' }));
   return {
     title: 'Idle clients',
     bars,

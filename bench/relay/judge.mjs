@@ -23,3 +23,14 @@ export const atLeast = (name, bar, measured, spread, more = {}) => ({
   at: 'least',
   ...more,
 });
+
+/** A count that must be reached: it has no noise. */
+export const counted = (name, bar, measured, more = {}) => ({
+  name,
+  bar,
+  measured,
+  spread: 0,
+  verdict: measured >= bar ? 'holds' : 'missed',
+  at: 'least',
+  ...more,
+});

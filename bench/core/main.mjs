@@ -16,7 +16,7 @@ const HELP = `Benchmarks of the core.
   --ms N          milliseconds per arm and round (default 100)
   --only TEXT     only tables whose name contains TEXT, and no bars of others:
                   rsa, sha3-45, sha3-600, auto-1 … auto-65536, keepalive, pool,
-                  crc-45, crc-1100, varint, frames, keepalive-scan, sector
+                  crc-45, crc-1100, varint, frames, keepalive-scan, sector, micro
   --node PATH     run under another Node
   --compare FILE  an earlier JSON result: what moved beyond the noise of both
   --out FOLDER    where results go (default bench/results)
@@ -111,7 +111,10 @@ const plan = [
     [(table) => ({ name: `SHA3-512 auto : best, ${bytes} bytes`, bar: 0.95, measured: table.toBest })],
   ]),
   ['keepalive', [against('keep-alive bytes to rows, core : JS path', 1.4, 'core', 'JS path')]],
-  ...['crc-45', 'crc-1100', 'varint', 'frames', 'keepalive-scan', 'sector'].map((name) => [name, []]),
+  ...['crc-45', 'crc-1100', 'varint', 'frames', 'keepalive-scan', 'sector', 'micro'].map((name) => [
+    name,
+    [],
+  ]),
 ];
 
 /** Short inputs make so much garbage per time that their pace varies by a tenth: more passes even it out. */

@@ -17,7 +17,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc');
+/** Collects the garbage of what ran before, all of it, now. */
+export const collect = runInNewContext('gc');
 
 /** Wall milliseconds of a slice, or one call where that takes longer. Reading the processor's clock takes 6 µs. */
 const SLICE_MS = 1;
@@ -45,7 +46,7 @@ export const middleMean = (values) => {
 };
 
 /** 0 … count − 1 in a random order. */
-function shuffled(count) {
+export function shuffled(count) {
   const order = Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));

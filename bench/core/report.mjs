@@ -31,10 +31,12 @@ export function environment(root) {
 function chart(table) {
   const width = 760;
   const rows = table.rows;
-  const most = Math.max(...rows.map((r) => r.most));
-  const scale = (v) => (v / most) * 360;
+  // Rows of different functions share a chart, but not a scale.
+  const mostOf = (group) => Math.max(...rows.filter((r) => r.group === group).map((r) => r.most));
   const lines = rows.map((r, i) => {
     const y = 48 + 26 * i;
+    const most = mostOf(r.group);
+    const scale = (v) => (v / most) * 360;
     return [
       `<text x="8" y="${y + 13}">${escapeText(r.name)}</text>`,
       `<rect x="240" y="${y}" width="${scale(r.perSecond).toFixed(1)}" height="18" rx="2" fill="#2f6f8f"/>`,
@@ -54,17 +56,27 @@ function chart(table) {
 }
 
 function tableText(table, svg) {
+  const wall = table.rows.some((r) => r.p99Microseconds !== undefined);
+  const times = (r) =>
+    wall
+      ? `${r.wallMicroseconds.toPrecision(3)} | ${r.p99Microseconds.toPrecision(3)}`
+      : r.cpuMicroseconds.toPrecision(3);
+  // The widest is the table's.
+  const byFunction = (table.intervals ?? [])
+    .map((i, k) => `${k === 0 ? ': ' : ''}${i.name} ±${percent(i.interval)}`)
+    .join('; ');
   const lines = [
     `## ${table.title}`,
     '',
-    '| | per second | least … most | µs | × |',
-    '|---|---:|---:|---:|---:|',
+    ...(table.note === undefined ? [] : [table.note, '']),
+    `| | per second | least … most | µs | ${wall ? 'p99, µs | ' : ''}× |`,
+    `|---|---:|---:|---:|${wall ? '---:|' : ''}---:|`,
     ...table.rows.map(
       (r) =>
-        `| ${r.name} | ${number(r.perSecond)} | ${number(r.least)} … ${number(r.most)} | ${r.cpuMicroseconds.toPrecision(3)} | ${r.ratio.toFixed(3)} |`,
+        `| ${r.name} | ${number(r.perSecond)} | ${number(r.least)} … ${number(r.most)} | ${times(r)} | ${r.ratio.toFixed(3)} |`,
     ),
     '',
-    `A/A interval ±${percent(table.interval)}.${table.left.length > 0 ? ` Left out: ${table.left.join(', ')}.` : ''}`,
+    `A/A interval ±${percent(table.interval)}${byFunction}.${table.left.length > 0 ? ` Left out: ${table.left.join(', ')}.` : ''}`,
     '',
     `![${table.title}](${svg})`,
     '',
@@ -101,7 +113,10 @@ export function write(root, folder, name, result) {
     `${env.cpu}, ${env.cores} cores; ${env.date}; commit ${env.commit}. Medians of ${result.rounds} rounds, ${result.ms} ms per arm and round in slices of 1 ms, arms interleaved (bench/core/measure.mjs); processor time, one core, where a title does not say wall time; × is against the first row, within a round.`,
     '',
   ].join('\n');
-  writeFileSync(join(folder, `${name}.md`), [head, barsText(bars), ...parts].join('\n'));
+  writeFileSync(
+    join(folder, `${name}.md`),
+    [head, ...(bars.length === 0 ? [] : [barsText(bars)]), ...parts].join('\n'),
+  );
   const path = join(folder, `${name}.json`);
   writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
   // Kept files look like every other file of the repository.

@@ -171,7 +171,8 @@ export function keepAliveTable(settings) {
   };
 }
 
-function keepAliveFrame() {
+/** A keep-alive of 1.1 kB with everything in it, in its frame. */
+export function keepAliveFrame() {
   const payload = Buffer.concat([
     Buffer.from([2, 45, 1]),
     randomBytes(44),

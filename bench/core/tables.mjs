@@ -3,6 +3,7 @@
 
 import { enableRelaxedSimd } from '../../dist/core/node/index.js';
 import { autoTable, sha3Table } from './hashes.mjs';
+import { microTable } from './micro.mjs';
 import { poolTable } from './pool.mjs';
 import { rsaTable } from './rsa.mjs';
 import {
@@ -28,6 +29,7 @@ const tables = {
   frames: frameTable,
   'keepalive-scan': keepAliveScanTable,
   sector: sectorTable,
+  micro: microTable,
 };
 
 const [, , name, settings] = process.argv;

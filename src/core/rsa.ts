@@ -31,6 +31,7 @@ export const RsaVerdict = {
   /** Well-formed and outside what the kernels take: below 2048 bits, or an exponent beyond 32 bits. Ask another engine. */
   elsewhere: 3,
 } as const;
+/** One of the values of {@link RsaVerdict}. */
 export type RsaVerdict = (typeof RsaVerdict)[keyof typeof RsaVerdict];
 
 /**

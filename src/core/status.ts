@@ -22,6 +22,7 @@ export const ScanStatus = {
   /** Not the shortest form, so re-encoding would give other bytes (docs/protocol/05 §5.1). */
   notCanonical: 10,
 } as const;
+/** One of the values of {@link ScanStatus}. */
 export type ScanStatus = (typeof ScanStatus)[keyof typeof ScanStatus];
 
 /** Which field a status is about; the numbers are those of assembly/status.ts. */
@@ -41,6 +42,7 @@ export const ScanField = {
   slot: 12,
   nodeVersion: 13,
 } as const;
+/** One of the values of {@link ScanField}. */
 export type ScanField = (typeof ScanField)[keyof typeof ScanField];
 
 /** Status of a word `code | field << 8`. */

@@ -18,6 +18,7 @@ export const FrameKind = {
   /** A valid header with a payload above 50,000,000 bytes: nothing behind it was scanned, close (03 §2.3). */
   oversize: 6,
 } as const;
+/** One of the values of {@link FrameKind}. */
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /** Header in front of a frame's payload (docs/protocol/03 §2.1). */

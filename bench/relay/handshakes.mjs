@@ -3,7 +3,7 @@
 //   node bench/relay/handshakes.mjs [--only rates|storm] [--clients 10000] [--seconds 8] [--json FILE]
 //
 // Rates take two minutes, storms with 10,000 clients not quite three. Rates count once so many handshakes were answered that the
-// relay's code is compiled; the storm is met as it comes.
+// relay's code is compiled; the storm is met as it comes. A storm whose links were not all up before the cut is undecided.
 //
 // Needs a build (npm run build). Relay on core 0 with all its threads, generator on core 1, the raw signing rate on
 // core 0 with the same key before and after, nothing else running. Clients are type C, each a wallet of its own with a key
@@ -30,6 +30,8 @@ const SETTLE_SECONDS = 3;
 /** Handshakes before those that count, and how long they may take. */
 const WARM = { plain: 3_000, asking: 1_000 };
 const WARM_SECONDS_MAX = 30;
+/** The generator opens secrets for so long at a stretch: pings must go out between, or the relay cuts who is silent. */
+const OPENING_STRETCH_MS = 50;
 const BAR = { two: 0.8, four: 0.7, storm: 1.3, resumedSeconds: 6 };
 
 // --- generator -------------------------------------------------------------------------------------------------
@@ -236,7 +238,14 @@ async function generator() {
     fill: ({ serverPid }) => storm({ ask: true, serverPid }),
     /** Opens the secrets that came with the offers. */
     async open() {
+      const started = performance.now();
+      let stretch = started;
       for (const c of clients) {
+        if (performance.now() - stretch > OPENING_STRETCH_MS) {
+          // Opening waits for promises alone, and those let neither timers nor sockets have a turn.
+          await sleep(0);
+          stretch = performance.now();
+        }
         const store = {
           put: (t) => {
             c.ticket = t;
@@ -249,11 +258,17 @@ async function generator() {
         };
         if (c.offer !== null) await keepOffer(store, c.offer, c.offer.relay, Date.now());
       }
-      return { tickets: clients.filter((c) => c.ticket !== null).length };
+      return {
+        tickets: clients.filter((c) => c.ticket !== null).length,
+        seconds: (performance.now() - started) / 1_000,
+      };
     },
     async storm({ resume, serverPid }) {
+      // What the relay closed meanwhile is heard first: only links that are up can be cut.
+      await sleep(500);
+      const up = clients.filter((c) => c.socket !== null && !c.socket.destroyed).length;
       cut();
-      return storm({ resume, serverPid });
+      return { up, ...(await storm({ resume, serverPid })) };
     },
     cut: async () => {
       cut();
@@ -464,14 +479,14 @@ async function main() {
         'storm against clients / signing rate',
         ratio.toFixed(2),
         BAR.storm,
-        ratio <= BAR.storm,
+        storms.full.up === count ? ratio <= BAR.storm : null,
         `${JSON.stringify(storms.full)}, least ${least.toFixed(1)} s`,
       );
       line(
         'storm with resumption, seconds',
         storms.resumed.all.toFixed(2),
         BAR.resumedSeconds,
-        storms.resumed.all <= BAR.resumedSeconds,
+        storms.resumed.up === count ? storms.resumed.all <= BAR.resumedSeconds : null,
         `${JSON.stringify(storms.resumed)}, ${JSON.stringify(storms.tickets)}`,
       );
     }

@@ -242,7 +242,7 @@ export class Relay {
       sessions: ctx.sessions,
       limits: ctx.limits,
       ownWallet: ctx.ownWallet,
-      nowMs: () => ctx.clock.nowMs(),
+      clock: ctx.clock,
       networkSeconds: ctx.networkSeconds,
       remote: () => ctx.cluster?.messages ?? null,
     });

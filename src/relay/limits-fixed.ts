@@ -30,7 +30,6 @@ import { offendersMax } from './offenders.js';
 import { pendingTransactionsMax, pendingTransactionsPerClientMax } from './pending-transactions.js';
 import { keepAlivesPerChunkMax, pendingPerPeerMax } from './presence-handlers.js';
 import { sectorWindowsMax } from './sector-answers.js';
-import { brakeBytes, brakeHeldMsMax, brakeMsMax } from './sender-brake.js';
 
 const unanswered = 'no answer; the connection stays';
 const tooLarge = 'ixian_connections_closed_total{direction,reason="frame_too_large"}';
@@ -96,31 +95,6 @@ export const FIXED_LIMITS: Readonly<Record<string, Readonly<Record<string, Limit
       why: '03 §2.5',
       sees: 'the end of the connection',
       counter: null,
-    },
-    brakeBytes: {
-      value: brakeBytes,
-      unit: 'bytes',
-      bounds:
-        'what may wait for a receiver until whoever sends to it is not read for a while, down to half of it',
-      why: 'several windows of a fast connection; a sender that waits loses nothing, one that fills the queue is refused',
-      sees: 'its own window fills: writing takes longer',
-      counter: 'ixian_relay_senders_held_total',
-    },
-    brakeMsMax: {
-      value: brakeMsMax,
-      unit: 'ms',
-      bounds: 'how long senders are held while their receiver takes nothing',
-      why: 'who has stalled must not hold up whom his senders talk to besides',
-      sees: 'reading goes on; what does not fit into the queue is refused as ever',
-      counter: 'ixian_relay_senders_held_total',
-    },
-    brakeHeldMsMax: {
-      value: brakeHeldMsMax,
-      unit: 'ms',
-      bounds: 'how long a sender is held in all, while its receiver takes little',
-      why: 'half of what a peer may be silent for: nobody is taken for silent because he is not read',
-      sees: 'reading goes on; what does not fit into the queue is refused as ever',
-      counter: 'ixian_relay_senders_held_total',
     },
     alwaysHeldBytes: {
       value: alwaysHeldBytes,

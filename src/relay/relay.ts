@@ -242,7 +242,7 @@ export class Relay {
       sessions: ctx.sessions,
       limits: ctx.limits,
       ownWallet: ctx.ownWallet,
-      clock: ctx.clock,
+      nowMs: () => ctx.clock.nowMs(),
       networkSeconds: ctx.networkSeconds,
       remote: () => ctx.cluster?.messages ?? null,
     });

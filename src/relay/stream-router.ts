@@ -1,4 +1,3 @@
-import type { Clock } from '../clock/index.js';
 import type { Counter, Counters, Histogram } from '../counters/index.js';
 import { receivedFrame } from '../link/index.js';
 import { EnvelopeScan, encodeRelayError, StreamMessageType } from '../messages/index.js';
@@ -7,7 +6,6 @@ import type { ClusterMessages } from './cluster-messages.js';
 import type { RelayLimits } from './limits.js';
 import type { RelayPeer } from './peer.js';
 import { RemoteSession } from './remote-session.js';
-import { SenderBrake } from './sender-brake.js';
 import type { SessionTable } from './sessions.js';
 
 /** Label values of message types; a peer may name any byte. */
@@ -32,7 +30,7 @@ export interface StreamRouterOptions {
   readonly limits: RelayLimits;
   /** This relay's own wallet: messages to it are undeliverable (07 §9.1 rule 6). */
   readonly ownWallet: Uint8Array;
-  readonly clock: Clock;
+  nowMs(): number;
   /** Network time in whole seconds. */
   networkSeconds(): number;
 }
@@ -53,16 +51,10 @@ export class StreamRouter {
   readonly #received: Counter;
   readonly #duration: Histogram;
   readonly #envelope = new EnvelopeScan();
-  /** Holds senders that are faster than their receivers. */
-  readonly #brake: SenderBrake;
   #untilTimed = 0;
 
   constructor(private readonly options: StreamRouterOptions) {
     const { counters } = options;
-    this.#brake = new SenderBrake(
-      options.clock,
-      counters.counter('ixian_relay_senders_held_total', 'Times a sender was not read for a slower receiver'),
-    );
     this.#received = counters.counter('ixian_messages_received_total', 'Stream messages received');
     this.#duration = counters.histogram(
       'ixian_relay_forward_duration_seconds',
@@ -136,7 +128,7 @@ export class StreamRouter {
       this.#result(type, 'refused', payload.length);
       return false;
     }
-    if (!from.may('messages', 1, this.options.clock.nowMs())) {
+    if (!from.may('messages', 1, this.options.nowMs())) {
       // Told, so that the sender neither waits nor believes it delivered.
       this.#undelivered(from, type, payload, 'rate_limit');
       return false;
@@ -157,10 +149,7 @@ export class StreamRouter {
     let remote = 0;
     for (const r of receivers)
       if (r instanceof RemoteSession) remote++;
-      else if (r.link.sendFrame(Code.s2data, frame, 'high')) {
-        taken++;
-        this.#brake.sent(from, r);
-      }
+      else if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
     // What becomes of it there is counted there.
     if (remote > 0 && this.#pass(from, receivers, payload, taken > 0) && taken === 0) return true;
     if (taken === 0) {

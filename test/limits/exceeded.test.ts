@@ -45,7 +45,6 @@ const quota = (relay: Relay, kind: string, scope: string): number =>
 const answers = (w: Watched): number => w.messages.filter((m) => m.code === Code.updatePresence).length;
 
 /** Where each limit is exceeded: test file and the beginning of the test's title. */
-const BRAKE = 'test/relay/sender-brake.test.ts';
 const OUTSIDE = 'test/relay/outside.test.ts';
 const HOSTILE = 'test/relay/hostile.test.ts';
 const HERE = 'test/limits/exceeded.test.ts';
@@ -137,9 +136,6 @@ const COVERED: Readonly<Record<string, readonly [file: string, title: string]>> 
   sectorNodesMax: [HERE, 'relays in one answer'],
   transportHighWaterBytes: ['test/link/transport.test.ts', 'says when its buffer is full'],
   transportLingerMs: [HERE, 'who does not read its bye'],
-  brakeBytes: [BRAKE, 'holds a sender whose receiver has much waiting'],
-  brakeMsMax: [BRAKE, 'holds nobody for a receiver that takes nothing'],
-  brakeHeldMsMax: [BRAKE, 'holds nobody for long for a receiver that takes little'],
   alwaysHeldBytes: [HERE, 'all queues together'],
   idleGroupsMax: [FAIR, 'so many and no more; the one that left first'],
   subscriptionItemsMax: ['test/link/subscriptions.test.ts', 'count the other filters against the quota'],

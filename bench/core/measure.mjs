@@ -45,6 +45,12 @@ export const middleMean = (values) => {
   return middle.reduce((sum, v) => sum + v, 0) / middle.length;
 };
 
+/** The A/A interval: how far the ratios of a thing to itself stray from 1, on the wider side of their central 80 %. */
+export function noiseOf(ratios) {
+  if (ratios.length === 0) return 0;
+  return Math.max(1 - percentile(ratios, 0.1), percentile(ratios, 0.9) - 1, 0);
+}
+
 /** 0 … count − 1 in a random order. */
 export function shuffled(count) {
   const order = Array.from({ length: count }, (_, i) => i);
@@ -94,8 +100,7 @@ export function summarise(names, rates, ratios, cpuMicroseconds) {
     ratio: median(ratios[k]),
     ratios: ratios[k],
   }));
-  const interval = Math.max(1 - percentile(ratios[1], 0.1), percentile(ratios[1], 0.9) - 1, 0);
-  return { rows, interval };
+  return { rows, interval: noiseOf(ratios[1]) };
 }
 
 /**

@@ -7,16 +7,17 @@
 //
 // All calls go through one loop that sees many functions, so none is inlined into it; the row "the loop alone" is its cost.
 
-import * as nodeCrypto from 'node:crypto';
 import { createHash, randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { Bench } from 'tinybench';
 import { crc32c, FrameKind, loadCoreSync, sha3_512 } from '../../dist/core/index.js';
 import { crc32cJs } from '../../dist/core/js/crc32c.js';
 import { JsCore } from '../../dist/core/js-core.js';
+import { FRAME_HEADER_BYTES } from '../../dist/wire/frame.js';
 import { ByteReader, ByteWriter, readFrameHeader } from '../../dist/wire/index.js';
 import { equal, must, optional } from './checks.mjs';
-import { collect, median, percentile, shuffled } from './measure.mjs';
+import { sha3Alternatives } from './hashes.mjs';
+import { collect, median, noiseOf, shuffled } from './measure.mjs';
 import { keepAliveFrame } from './scans.mjs';
 
 /** Inputs per function, taken in turns; a power of two. */
@@ -37,8 +38,6 @@ function spend(call, inputs, calls) {
   for (let i = 0; i < calls; i++) last = call(inputs[i & (INPUTS - 1)]);
   return performance.now() - from;
 }
-
-const digestOf = (m) => createHash('sha3-512').update(m).digest();
 
 /** @param same compares an answer with the first arm's, and throws */
 function group(name, inputs, arms, same) {
@@ -73,22 +72,15 @@ async function crcGroup(bytes, left) {
 
 async function sha3Group(left) {
   const core = loadCoreSync();
+  const alternatives = await sha3Alternatives();
+  for (const name of alternatives.left) left.add(name);
+  const [reference, ...others] = alternatives.hashes;
   const arms = [
-    ['createHash', digestOf],
+    reference,
     ['sha3_512', (m) => sha3_512(m)],
     ['core.sha3_512', (m) => core.sha3_512(m)],
+    ...others,
   ];
-  if (nodeCrypto.hash === undefined) left.add('crypto.hash');
-  else arms.push(['crypto.hash', (m) => nodeCrypto.hash('sha3-512', m, 'buffer')]);
-  const hashWasm = await optional('hash-wasm');
-  if (hashWasm === null) left.add('hash-wasm');
-  else {
-    const hasher = await hashWasm.createSHA3(512);
-    arms.push(['hash-wasm', (m) => hasher.init().update(m).digest('binary')]);
-  }
-  const noble = await optional('@noble/hashes/sha3.js');
-  if (noble === null) left.add('@noble/hashes');
-  else arms.push(['@noble/hashes', (m) => noble.sha3_512(m)]);
   const inputs = random(45);
   // As in a process that has hashed for a while: the façade has measured its crossover.
   for (let i = 0; i < 2000; i++) sha3_512(inputs[i & (INPUTS - 1)]);
@@ -99,7 +91,7 @@ function sectorGroup() {
   const core = loadCoreSync();
   const js = new JsCore();
   const arms = [
-    ['createHash', (a) => new Uint8Array(digestOf(a).subarray(0, 10))],
+    ['createHash', (a) => new Uint8Array(createHash('sha3-512').update(a).digest().subarray(0, 10))],
     ['core.sectorPrefix', (a) => core.sectorPrefix(a)],
     ['JavaScript', (a) => js.sectorPrefix(a)],
   ];
@@ -164,12 +156,14 @@ function frameGroup() {
       'header and crc32c',
       (frame) => {
         const header = readFrameHeader(frame);
-        return header !== null && crc32c(frame.subarray(12)) === header.crc ? header.length : -1;
+        return header !== null && crc32c(frame.subarray(FRAME_HEADER_BYTES)) === header.crc
+          ? header.length
+          : -1;
       },
     ],
   ];
   const frames = Array.from({ length: INPUTS }, () => new Uint8Array(keepAliveFrame()));
-  must(scan(core)(frames[0]) === frames[0].length - 12, 'scanFrames');
+  must(scan(core)(frames[0]) === frames[0].length - FRAME_HEADER_BYTES, 'scanFrames');
   return group(`Frame scan, ${frames[0].length} B`, frames, arms, sameNumber);
 }
 
@@ -218,10 +212,7 @@ export async function microTable({ rounds, ms }) {
   const rows = prepared.flatMap((arms) => arms.map((arm) => rowOf(arm, arms[0])));
   const intervals = prepared.map((arms) => {
     const { ratios } = rows.find((r) => r.name === arms[1].name);
-    return {
-      name: arms[0].group,
-      interval: Math.max(1 - percentile(ratios, 0.1), percentile(ratios, 0.9) - 1, 0),
-    };
+    return { name: arms[0].group, interval: noiseOf(ratios) };
   });
   return {
     title: 'Single calls, wall time (tinybench)',

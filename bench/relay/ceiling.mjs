@@ -141,20 +141,20 @@ async function latencies(settings, floor, relay, rate, group, rows) {
     [relay.name, own],
   ]) {
     const middle = [...runs].sort((a, b) => a.latencyMs.p99 - b.latencyMs.p99)[2];
-    const late = median(runs.map((r) => r.lateMs.p50));
     rows.push({
       group,
       name,
       ...figures(middle),
       p50: latencyOf(runs, 'p50'),
       p99: latencyOf(runs, 'p99'),
-      late,
+      late: lateOf(runs),
     });
   }
   return { own, floors };
 }
 
 const latencyOf = (runs, q) => median(runs.map((r) => r.latencyMs[q]));
+const lateOf = (runs) => median(runs.map((r) => r.lateMs.p50));
 
 async function latency(settings, floor, relay, rate, bars, rows) {
   const perSecond = (n) => `${Math.round(n).toLocaleString('en-US')}/s`;
@@ -164,8 +164,7 @@ async function latency(settings, floor, relay, rate, bars, rows) {
   const { own, floors } = await latencies(settings, floor, relay, rate, at, rows);
   const spread = (q) => noiseOf(floors.map((r) => r.latencyMs[q] / latencyOf(floors, q)));
   const floorP99 = latencyOf(floors, 'p99');
-  const late = median(own.map((r) => r.lateMs.p50));
-  const more = { unit: 'ms', floorP50: latencyOf(floors, 'p50'), floorP99, lateP50: late };
+  const more = { unit: 'ms', floorP50: latencyOf(floors, 'p50'), floorP99, lateP50: lateOf(own) };
   bars.push(
     atMost(`${at}, p50`, 1, latencyOf(own, 'p50'), spread('p50'), more),
     atMost(

@@ -32,7 +32,7 @@ const processes = Number(o.processes);
 /** Of 20,000 descriptors of a generator process. */
 const CLIENTS_PER_GENERATOR = 17_000;
 const generators = Number(o.generators ?? Math.ceil(clients / CLIENTS_PER_GENERATOR));
-const main = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+const main = new URL('../../dist/bin/main.js', import.meta.url).pathname;
 const dir = await mkdtemp(join(tmpdir(), 'starling-connections-'));
 await writeFile(join(dir, 'password'), 'only for this benchmark');
 

@@ -337,7 +337,7 @@ async function raw(pem) {
 
 async function run(args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['dist/cli/main.js', ...args], { stdio: 'ignore' });
+    const child = spawn(process.execPath, ['dist/bin/main.js', ...args], { stdio: 'ignore' });
     child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`${args.join(' ')}: ${code}`))));
   });
 }
@@ -358,7 +358,7 @@ async function startRelay(folder, wallet) {
   const p = pinned(SERVER_CORE, [
     // For profiles.
     ...(process.env.STARLING_BENCH_NODE_ARGS ?? '').split(' ').filter((a) => a !== ''),
-    'dist/cli/main.js',
+    'dist/bin/main.js',
     'relay',
     '--json',
     '--networkType=regtest',

@@ -1,14 +1,8 @@
 // Bars and verdicts, by the same rule as the benchmarks of the core.
 
-import { judge, median, percentile } from '../core/measure.mjs';
+import { judge, median, noiseOf } from '../core/measure.mjs';
 
-export { median };
-
-/** How far the ratios of a thing to itself stray from 1. */
-export function noiseOf(ratios) {
-  if (ratios.length === 0) return 0;
-  return Math.max(1 - percentile(ratios, 0.1), percentile(ratios, 0.9) - 1, 0);
-}
+export { median, noiseOf };
 
 /** A bar that the measured value must not exceed. */
 export const atMost = (name, bar, measured, spread, more = {}) => ({

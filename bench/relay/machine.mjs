@@ -2,6 +2,9 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** Tells a process that has collect.mjs preloaded to collect its garbage; every other process ignores it. */
+export const collectSignal = 'SIGWINCH';
+
 /** Nanoseconds of processor time of all threads of a process so far. Threads that ended are not in it. */
 export function cpuNanoseconds(pid) {
   // A server elsewhere: only what it answers can be seen.

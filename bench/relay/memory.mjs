@@ -1,8 +1,7 @@
 // Resident memory per idle client after a real hello: the slope from 5,000 to 15,000 clients.
 
-import { collectSignal } from './collect.mjs';
 import { atMost } from './judge.mjs';
-import { residentBytes, slabBytes } from './machine.mjs';
+import { collectSignal, residentBytes, slabBytes } from './machine.mjs';
 import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
 
 export const about = 'resident memory per idle client, TCP and WebSocket, 5,000 to 15,000';

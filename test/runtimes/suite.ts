@@ -16,6 +16,7 @@ import {
   sha3_512,
   sha512,
 } from 'starling-relay/core';
+import { fromHex } from './hex.js';
 
 /** Bytes are hex. Expected values come from the JavaScript core, node:crypto or the standards. */
 export interface Vectors {
@@ -66,11 +67,6 @@ export interface Report {
   readonly cases: readonly { readonly name: string; readonly error: string | null }[];
 }
 
-function fromHex(text: string): Uint8Array {
-  const out = new Uint8Array(text.length / 2);
-  for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
-  return out;
-}
 const toHex = (bytes: Uint8Array): string =>
   Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 

@@ -10,6 +10,7 @@ import {
   type VerifyItem,
   verifyEngineNames,
 } from 'starling-relay/identity';
+import { fromHex } from './hex.js';
 import type { Vectors } from './suite.js';
 
 /** `on`: it runs here and passed its self-test; else why `createVerifyEngine` refused it. */
@@ -27,12 +28,6 @@ export interface VerifyReport {
 interface Question extends VerifyItem {
   readonly name: string;
   readonly valid: boolean;
-}
-
-function fromHex(text: string): Uint8Array {
-  const out = new Uint8Array(text.length / 2);
-  for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
-  return out;
 }
 
 function questionsOf({ rsa, otherExponents }: Vectors): Question[] {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -283,6 +283,18 @@ describe('verify pool', () => {
       clearInterval(timer);
       expect(turns).toBeGreaterThan(3);
     }));
+
+  it.runIf(process.platform === 'linux')(
+    'on Linux, its threads give way to the one that talks to peers',
+    () =>
+      use(createVerifyPool({ workers: 2, workerUrl }), async (pool) => {
+        await pool.verify(items);
+        const niceness = readdirSync('/proc/self/task').map((thread) => getPriority(Number(thread)));
+        const own = getPriority(process.pid);
+        expect(niceness.filter((n) => n === own + 5).length).toBe(2);
+        expect(niceness.filter((n) => n === own).length).toBe(niceness.length - 2);
+      }),
+  );
 
   it('refuses numbers of threads that make no sense', async () => {
     for (const workers of [-1, 1.5, 1000])

@@ -1,10 +1,15 @@
 import type { Timer } from '../clock/index.js';
 import { SnapshotError, type SnapshotSource, type SnapshotTarget } from '../presence/index.js';
-import { SnapshotFile } from '../presence/node/index.js';
+import { SnapshotFile, SnapshotInterrupted } from '../presence/node/index.js';
 import type { RelayContext } from './context.js';
 
 /** The presences are written to disk this often: a restart loses at most what a keep-alive brings back. */
 export const snapshotEveryMs = 60_000;
+/**
+ * Rest after each megabyte, in times of what it took. Written without, 700,000 presences took both cores for three
+ * seconds of every minute, in which keep-alives waited for their signatures and were refused in the end.
+ */
+const restPerWork = 9;
 
 /**
  * Presences across a restart: read before the relay serves, written every minute and when it stops. Neither a
@@ -46,18 +51,24 @@ export class PresenceSnapshots {
     this.#timer = this.ctx.clock.every(snapshotEveryMs, () => void this.save());
   }
 
-  /** Writes now; a failure is logged. A call while one is at work waits for that one. */
+  /** Writes now, at ease; a failure is logged. A call while one is at work waits for that one. */
   save(): Promise<void> {
-    this.#saving ??= this.#save().finally(() => {
+    return this.#begin(restPerWork);
+  }
+
+  #begin(rest: number): Promise<void> {
+    this.#saving ??= this.#save(rest).finally(() => {
       this.#saving = null;
     });
     return this.#saving;
   }
 
-  async #save(): Promise<void> {
+  async #save(rest: number): Promise<void> {
     try {
-      await this.#file.save(this.store, this.#moment);
+      await this.#file.save(this.store, this.#moment, rest);
     } catch (e) {
+      // By the one that follows at the end.
+      if (e instanceof SnapshotInterrupted) return;
       this.ctx.log('error', 'presences_not_saved', { file: this.#file.path, error: String(e) });
     }
   }
@@ -68,7 +79,8 @@ export class PresenceSnapshots {
     if (this.#timer === null) return;
     this.#timer = null;
     // The one at work began before the last presences came.
+    await this.#file.interrupt();
     await this.#saving;
-    await this.save();
+    await this.#begin(0);
   }
 }

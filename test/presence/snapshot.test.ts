@@ -165,6 +165,23 @@ describe('presence snapshot', () => {
     expect((await readdir(join(dir, 'deep'))).includes('presences.bin.tmp')).toBe(false);
   });
 
+  it('one at ease holds the same, and an interrupted one leaves the file before', async () => {
+    const store = filled(3000);
+    const file = new SnapshotFile(path);
+    const atOnce = await file.save(store, main);
+    expect(await file.save(store, main, 9)).toBe(atOnce);
+    const back = new SlabPresenceStore();
+    expect(await file.load(back, main)).toMatchObject({ addresses: store.addresses, skipped: 0 });
+    const before = await readFile(path);
+    const resting = file.save(filled(3000), main, 1_000_000);
+    const failed = expect(resting).rejects.toBeInstanceOf(SnapshotInterrupted);
+    await new Promise((r) => setTimeout(r, 20));
+    await file.interrupt();
+    await failed;
+    // Value by value would take seconds.
+    expect(before.equals(await readFile(path))).toBe(true);
+  });
+
   it('takes what is in the store when its turn comes, while the store changes', async () => {
     const store = filled();
     const saving = new SnapshotFile(path).save(store, main);

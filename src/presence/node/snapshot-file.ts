@@ -11,6 +11,9 @@ import {
   snapshotKeyBytes,
 } from '../snapshot.js';
 
+/** A megabyte that took long, because the machine has no time, is no reason to never come to the end. */
+const restMsMax = 40;
+
 const isMissing = (e: unknown): boolean => (e as NodeJS.ErrnoException).code === 'ENOENT';
 
 /** Writes all of it before the name points to it: a crash leaves the old file or the new one, never a part. */
@@ -45,6 +48,7 @@ export interface SnapshotMoment {
 export class SnapshotFile {
   #saving: Promise<number> | null = null;
   #stopped = false;
+  #wake: () => void = () => undefined;
 
   /** @param path of the snapshot; the key lies beside it as `….key` */
   constructor(readonly path: string) {}
@@ -101,30 +105,49 @@ export class SnapshotFile {
   /**
    * Writes the store, a megabyte at a time with the thread free in between, and puts it in the place of the
    * file before. A call while another is at work waits for that one. Resolves to the bytes written.
+   *
+   * @param restPerWork after each megabyte, so many times as long as it took is rested: with 0 a million
+   * presences keep a core busy for seconds, which whoever needs it for signatures notices
    */
-  save(store: SnapshotSource, moment: SnapshotMoment): Promise<number> {
-    this.#saving ??= this.#save(store, moment).finally(() => {
+  save(store: SnapshotSource, moment: SnapshotMoment, restPerWork = 0): Promise<number> {
+    this.#saving ??= this.#save(store, moment, restPerWork).finally(() => {
       this.#saving = null;
     });
     return this.#saving;
   }
 
-  /** Ends a save that is at work, leaving the file before in place. */
+  /** Ends a save that is at work, leaving the file before in place; it rejects with {@link SnapshotInterrupted}. */
   async interrupt(): Promise<void> {
     this.#stopped = true;
+    this.#wake();
     await this.#saving?.catch(() => undefined);
     this.#stopped = false;
   }
 
-  async #save(store: SnapshotSource, moment: SnapshotMoment): Promise<number> {
+  /** Until the time is over, or the save is interrupted. */
+  #rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #save(store: SnapshotSource, moment: SnapshotMoment, restPerWork: number): Promise<number> {
     await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
     const key = await this.#keyOrNew();
     let end = 0;
     await replaceFile(this.path, async (file) => {
+      let beganMs = performance.now();
       for await (const { at, bytes } of encodeSnapshot(store, { ...moment, key })) {
         if (this.#stopped) throw new SnapshotInterrupted();
         await writeFully(file, bytes, at);
         end = at + bytes.length;
+        if (restPerWork === 0) continue;
+        await this.#rest(Math.min(restMsMax, restPerWork * (performance.now() - beganMs)));
+        beganMs = performance.now();
       }
     });
     return end;

@@ -9,9 +9,9 @@ import { Connector } from './connector.js';
 import type { Identities } from './keys/identities.js';
 import type { Metrics } from './metrics.js';
 import type { Pacer } from './pacer.js';
-import type { GeneratorPlan } from './plan.js';
+import { type GeneratorPlan, partOf } from './plan.js';
 import { createRandom } from './random.js';
-import { type Activity, type Group, unitOf, type WalletRange, walletsOf } from './scenario.js';
+import { type Activity, type Group, type WalletRange, walletsOf } from './scenario.js';
 import { isLoopback } from './target.js';
 
 /** All clients get their pings within this time, a slice of them in every look. */
@@ -60,10 +60,7 @@ export class GroupRunner {
   ) {
     const { plan, terms, metrics, pacer, identities, firstIdentity } = setting;
     const { processIndex, processes } = plan;
-    const unit = unitOf(group);
-    const units = group.clients / unit;
-    const from = Math.floor((units * processIndex) / processes) * unit;
-    const to = Math.floor((units * (processIndex + 1)) / processes) * unit;
+    const { from, to } = partOf(group, index, plan);
     this.#part = { from, to };
     const share = (to - from) / group.clients;
     const random = createRandom(plan.run ^ (index * 0x9e3779b1) ^ (processIndex * 0x85ebca6b));

@@ -1,6 +1,6 @@
 import type { HistogramData } from './histogram.js';
 import type { MetricsData } from './metrics.js';
-import type { Scenario } from './scenario.js';
+import { type Group, type Scenario, unitOf } from './scenario.js';
 
 /** What one generator process is told to do; plain data, for it travels over a pipe. */
 export interface GeneratorPlan {
@@ -19,6 +19,21 @@ export interface GeneratorPlan {
   readonly pacing: 'timer' | 'spin';
   /** Check the signature of the relay's first answer in each process; off against the bare sink, which has no key. */
   readonly verifyServer: boolean;
+}
+
+/** Clients `from`…`to` of a group are that process's. */
+export function partOf(
+  group: Group,
+  index: number,
+  { scenario, processIndex, processes }: Pick<GeneratorPlan, 'scenario' | 'processIndex' | 'processes'>,
+): { readonly from: number; readonly to: number } {
+  if (scenario.groupsApart) return { from: 0, to: index % processes === processIndex ? group.clients : 0 };
+  const unit = unitOf(group);
+  const units = group.clients / unit;
+  return {
+    from: Math.floor((units * processIndex) / processes) * unit,
+    to: Math.floor((units * (processIndex + 1)) / processes) * unit,
+  };
 }
 
 /** One second of one process. */

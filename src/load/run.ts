@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { cpus, loadavg, release } from 'node:os';
 import { LoadError } from './errors.js';
 import { GeneratorChild } from './generator-child.js';
-import type { FromGenerator, GeneratorResult, SecondSample } from './plan.js';
+import { type FromGenerator, type GeneratorResult, partOf, type SecondSample } from './plan.js';
 import {
   addCounts,
   addHistograms,
@@ -70,12 +70,18 @@ export async function runLoad(
 function checkDescriptors(scenario: Scenario, processes: number): void {
   const clients = scenario.groups.reduce((n, g) => n + g.clients, 0);
   const max = openFilesMax();
-  const each = Math.ceil(clients / processes) + spareDescriptors;
+  const parts = Array.from({ length: processes }, (_, processIndex) =>
+    scenario.groups.reduce((n, g, i) => {
+      const { from, to } = partOf(g, i, { scenario, processIndex, processes });
+      return n + to - from;
+    }, 0),
+  );
+  const each = Math.max(...parts) + spareDescriptors;
   if (max === null || each <= max) return;
   const needed = Math.ceil(clients / Math.max(1, max - spareDescriptors));
   throw new LoadError(
     'limits',
-    `${clients} clients in ${processes} process(es) need ${each} open files each and the limit is ${max}: ` +
+    `${clients} clients in ${processes} process(es) need ${each} open files in one and the limit is ${max}: ` +
       `use ${needed} processes or raise it (ulimit -n)`,
   );
 }

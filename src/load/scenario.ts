@@ -138,6 +138,8 @@ export interface Scenario {
   readonly drainSeconds: number;
   /** Seconds after which the test begins with whoever is connected. */
   readonly connectSeconds: number;
+  /** Each group in one generator process of its own, as far as there are; else each process has a part of every group. */
+  readonly groupsApart: boolean;
   readonly groups: readonly Group[];
 }
 
@@ -314,6 +316,7 @@ export function parseScenario(value: unknown): Scenario {
     windowSeconds: f.number('windowSeconds', 0.1, secondsMax, 10),
     drainSeconds: f.number('drainSeconds', 0, 3600, 30),
     connectSeconds: f.number('connectSeconds', 1, secondsMax, 120),
+    groupsApart: f.flag('groupsApart', false),
     groups: groups.map(parseGroup),
   };
   f.done();

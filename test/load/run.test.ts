@@ -50,27 +50,35 @@ function nothingWrong(r: LoadResult): void {
 }
 
 describe('against a real relay', () => {
-  test('lookups of the wallets that keep-alives bring and renew, in two processes', async () => {
-    const r = await short(
-      'lookups',
-      [
+  test.each([false, true])(
+    'lookups of the wallets that keep-alives bring and renew, in two processes, groups apart: %s',
+    async (apart) => {
+      const r = await short(
+        'lookups',
         [
-          'groups',
+          ['groupsApart', apart],
           [
-            {
-              clients: 4,
-              activities: [{ do: 'keepAlives', wallets: 90, perSecond: 40, watchPerSecond: 10 }],
-            },
-            { clients: 4, activities: [{ do: 'lookups', of: 'keepAlives', wallets: 60, perSecond: 100 }] },
+            'groups',
+            [
+              {
+                clients: 4,
+                activities: [{ do: 'keepAlives', wallets: 90, perSecond: 40, watchPerSecond: 10 }],
+              },
+              { clients: 4, activities: [{ do: 'lookups', of: 'keepAlives', wallets: 60, perSecond: 100 }] },
+            ],
           ],
         ],
-      ],
-      { processes: 2 },
-    );
-    expect(r.total).toMatchObject({ 'keepAlives.stored': 90, 'keepAlives.stale': 0, 'keepAlives.absent': 0 });
-    expect(r.total['lookups.asked']).toBeGreaterThan(80);
-    expect(r.total['lookups.answered']).toBe(r.total['lookups.asked']);
-  });
+        { processes: 2 },
+      );
+      expect(r.total).toMatchObject({
+        'keepAlives.stored': 90,
+        'keepAlives.stale': 0,
+        'keepAlives.absent': 0,
+      });
+      expect(r.total['lookups.asked']).toBeGreaterThan(80);
+      expect(r.total['lookups.answered']).toBe(r.total['lookups.asked']);
+    },
+  );
 
   test.each(['tcp', 'ws'] as const)(
     'pairs over %s: everything due is delivered, in two processes',

@@ -5,15 +5,22 @@
 
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { unlimited } from './forwarding.mjs';
 import { atLeast, counted, median, noiseOf } from './judge.mjs';
-import { freePort, pinned, relayArgs, relayFolder, serverCore, startGenerator } from './servers.mjs';
+import {
+  freePort,
+  pinned,
+  profiling,
+  relayArgs,
+  relayFolder,
+  root,
+  serverCore,
+  startGenerator,
+} from './servers.mjs';
 
 export const about = 'signed keep-alives from wire to store, keys never seen before, against verifying alone';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const connections = 8;
 /** All that may be in work at once over these connections. */
 const perRound = 3_200;
@@ -27,7 +34,7 @@ const warmRounds = 12;
 const roundsMin = 9;
 /** Seconds until the relay has measured its engines and started its threads. */
 const settleSeconds = 5;
-const rawItems = 6_400;
+const rawItems = 12_800;
 
 /** Microseconds of processor time per signature on the relay's core. */
 function raw(engine, first) {
@@ -54,7 +61,7 @@ export async function run(settings) {
   const folder = relayFolder();
   const ops = await freePort();
   const args = [
-    ...(process.env.STARLING_BENCH_NODE_ARGS ?? '').split(' ').filter((a) => a !== ''),
+    ...profiling,
     'dist/bin/main.js',
     ...relayArgs(folder).filter((a) => !a.startsWith('--opsBind')),
     `--opsBind=127.0.0.1:${ops}`,

@@ -1,14 +1,14 @@
 // Benchmarks of the relay: npm run bench:relay -- [OPTIONS]. See --help.
 //
-// A table is a file beside this one that exports `about` and `run(settings)`; adding its name below adds it.
+// A table is a file beside this one that exports `about` and `run(settings)`, and `sizes` where it has a short form; adding
+// its name below adds it.
 
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { environment } from '../core/report.mjs';
 import { busyNanoseconds } from './machine.mjs';
 import { write } from './report.mjs';
-import { parseTarget } from './servers.mjs';
+import { parseTarget, root } from './servers.mjs';
 
 /** In the order in which they are run and shown. */
 const NAMES = [
@@ -18,20 +18,26 @@ const NAMES = [
   'ceiling',
   'lookups',
   'keep-alives',
+  'planetary',
+  'handshakes',
+  'storm',
+  'connections',
+  'memory',
+  'idle',
+  'presences',
   'start',
   'hostile',
-  'idle',
-  'memory',
   'dashboard',
 ];
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const { values } = parseArgs({
   options: {
     help: { type: 'boolean', short: 'h', default: false },
     only: { type: 'string', default: NAMES.join(',') },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '2' },
+    short: { type: 'boolean', default: false },
+    set: { type: 'string', multiple: true, default: [] },
     target: { type: 'string' },
     out: { type: 'string', default: join(root, 'bench', 'results', 'relay') },
   },
@@ -40,17 +46,28 @@ const { values } = parseArgs({
 const tables = new Map();
 for (const name of NAMES) tables.set(name, await import(`./${name}.mjs`));
 
+const sizeText = ({ sizes }) =>
+  sizes === undefined
+    ? ''
+    : `\n${''.padEnd(16)}${Object.entries(sizes.full)
+        .map(([k, v]) => `${k}=${v}${v === sizes.short[k] ? '' : ` (short: ${sizes.short[k]})`}`)
+        .join(', ')}`;
+
 if (values.help) {
   console.log(`npm run bench:relay -- [OPTIONS]
 
   --only A,B      only these tables
   --rounds N      rounds per condition (default 3); every round runs every server once, the floor twice
   --seconds N     steady window of a round in seconds (default 2)
+  --short         the short form of the tables that have one, marked so in the results
+  --set NAME=N    another size for the tables chosen with --only; may be repeated
   --target T      host:port[,pid] of another relay on this machine, measured beside ours in "forwarding"
   --out FOLDER    where results go (default bench/results/relay)
 
 Tables:
-${[...tables].map(([name, t]) => `  ${name.padEnd(14)}${t.about}`).join('\n')}
+${[...tables].map(([name, t]) => `  ${name.padEnd(14)}${t.about}${sizeText(t)}`).join('\n')}
+
+The whole takes about 75 minutes, with --short about 35.
 
 Linux with two cores; nats-server is measured where it is installed. Exit code 1 when a bar is missed.`);
   process.exit(0);
@@ -62,6 +79,21 @@ for (const name of wanted)
     console.error(`no table ${name}; there are ${NAMES.join(', ')}`);
     process.exit(2);
   }
+/** The sizes that one table runs with. */
+function sizeOf(name) {
+  const { sizes } = tables.get(name);
+  const size = { ...sizes?.[values.short ? 'short' : 'full'] };
+  for (const pair of values.set) {
+    const [key, value] = pair.split('=');
+    if (!(key in size) || !(Number(value) > 0)) {
+      console.error(`--set ${pair}: the sizes of ${name} are ${Object.keys(size).join(', ') || 'none'}`);
+      process.exit(2);
+    }
+    size[key] = Number(value);
+  }
+  return size;
+}
+const size = new Map(wanted.map((name) => [name, sizeOf(name)]));
 const settings = {
   rounds: Number(values.rounds),
   seconds: Number(values.seconds),
@@ -69,6 +101,13 @@ const settings = {
   say: (text) => process.stderr.write(`  ${text}\n`),
 };
 if (!(settings.rounds >= 2 && settings.seconds >= 1)) throw new RangeError('at least 2 rounds of 1 second');
+
+/** The switches that make a run another one than the table's own. */
+const changesOf = (name) =>
+  [
+    ...(values.short && tables.get(name).sizes !== undefined ? ['--short'] : []),
+    ...values.set.map((pair) => `--set ${pair}`),
+  ].join(' ');
 
 /** Cores in use by others while nothing of ours runs. */
 async function restlessness() {
@@ -81,14 +120,22 @@ const verdicts = [];
 for (const name of wanted) {
   process.stderr.write(`${name}\n`);
   const before = await restlessness();
-  const result = await tables.get(name).run(settings);
+  const began = performance.now();
+  const result = await tables.get(name).run({ ...settings, size: size.get(name) });
+  const minutes = (performance.now() - began) / 60_000;
   const after = await restlessness();
   const quiet = `Other programs used ${before.toFixed(2)} cores before and ${after.toFixed(2)} after.`;
   write(
     root,
     values.out,
     name,
-    { env: environment(root), quiet, settings: { ...settings, say: undefined }, ...result },
+    {
+      env: environment(root),
+      quiet,
+      minutes: Number(minutes.toFixed(1)),
+      settings: { ...settings, say: undefined, size: size.get(name), changed: changesOf(name) },
+      ...result,
+    },
     NAMES,
   );
   for (const b of result.bars) {

@@ -1,7 +1,7 @@
 // Results of the relay's benchmarks: one JSON file and one chart per table, and one page over all of them.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const short = (v) => {
@@ -52,10 +52,11 @@ function barText(b) {
 function tableText(name, result) {
   const { title, bars, rows, columns, env, quiet } = result;
   const keys = Object.keys(columns);
+  const changed = result.settings.changed ? ` ${result.settings.changed}` : '';
   const lines = [
     `## ${title}`,
     '',
-    `\`npm run bench:relay -- --only ${name}\`, ${env.date.slice(0, 16).replace('T', ' ')}, commit ${env.commit}, Node ${env.node}, ${env.cpu}, ${env.cores} cores. ${quiet}`,
+    `\`npm run bench:relay -- --only ${name}${changed}\`, ${env.date.slice(0, 16).replace('T', ' ')}, commit ${env.commit}, Node ${env.node}, ${env.cpu}, ${env.cores} cores. ${quiet}`,
     '',
     '| Measure | bar | measured | A/A | verdict |',
     '|---|---:|---:|---:|---|',
@@ -81,8 +82,8 @@ export function write(root, folder, name, result, order) {
   const known = readdirSync(folder)
     .filter((f) => f.endsWith('.json'))
     .map((f) => f.slice(0, -5));
-  const parts = [...order.filter((n) => known.includes(n)), ...known.filter((n) => !order.includes(n))]
-    .filter((n) => existsSync(join(folder, `${n}.json`)))
+  const parts = order
+    .filter((n) => known.includes(n))
     .map((n) => tableText(n, JSON.parse(readFileSync(join(folder, `${n}.json`), 'utf8'))));
   const head = [
     '# Relay benchmarks',

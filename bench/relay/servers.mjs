@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+/** The folder of the package. */
+export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const serverCore = '0';
 export const generatorCore = '1';
 
@@ -21,6 +22,9 @@ export const onePrefix = [
   '--prefixMessagesPerSecond=0',
   '--prefixRequestsPerSecond=0',
 ];
+
+/** More switches of node for a relay, as STARLING_BENCH_NODE_ARGS has them: for profiles. */
+export const profiling = (process.env.STARLING_BENCH_NODE_ARGS ?? '').split(' ').filter((a) => a !== '');
 
 /** Processes of this run. Whatever ends it ends them: none may stay behind and disturb the next run. */
 const children = new Set();
@@ -101,7 +105,7 @@ function knownTo(main) {
 
 /**
  * A relay of this tree: alone, no limit in its way that the measure does not name. `fourPrimes`: with a key that signs
- * faster, where many handshakes only prepare what is measured.
+ * faster, where many handshakes only prepare what is measured. A `folder` that is given stays, with its wallet.
  */
 export async function startRelay({
   nodeArgs = [],
@@ -109,17 +113,21 @@ export async function startRelay({
   main = 'dist/bin/main.js',
   env = {},
   fourPrimes = false,
+  folder: kept = null,
 } = {}) {
-  const folder = relayFolder();
-  if (fourPrimes) makeWallet(main, folder, ['--relay']);
+  const folder = kept ?? relayFolder();
+  if (fourPrimes) makeWallet(folder, ['--relay'], main);
   const known = knownTo(main);
   const name = (flag) => flag.split('=')[0];
   const given = settings.filter((s) => known.has(name(s)));
   const own = relayArgs(folder).filter((f) => !given.some((g) => name(g) === name(f)));
-  const p = pinned(serverCore, process.execPath, [...nodeArgs, main, ...own, ...given], {
+  const p = pinned(serverCore, process.execPath, [...profiling, ...nodeArgs, main, ...own, ...given], {
     env: { ...process.env, ...env },
   });
-  const started = await p.line();
+  let started;
+  // With --processes it tells of each first.
+  do started = await p.line();
+  while (started.event !== 'started');
   return {
     name: 'relay',
     pid: p.pid,
@@ -128,7 +136,7 @@ export async function startRelay({
     endpoint: started.endpoint,
     stop: async () => {
       await p.stop();
-      rmSync(folder, { recursive: true, force: true });
+      if (kept === null) rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -140,13 +148,27 @@ export function relayFolder() {
   return folder;
 }
 
-/** Makes the wallet of a relay ahead of its first start. */
-function makeWallet(main, folder, flags) {
-  const files = ['--wallet', join(folder, 'ixian.wal'), '--walletPasswordFile', join(folder, 'password')];
-  execFileSync(process.execPath, [main, 'wallet', 'create', ...flags, ...files], {
+const walletFiles = (folder) => [
+  ...['--wallet', join(folder, 'ixian.wal')],
+  ...['--walletPasswordFile', join(folder, 'password')],
+];
+
+/** Makes the wallet of a relay ahead of its first start; with `--relay` among the flags one of four primes. */
+export function makeWallet(folder, flags = [], main = 'dist/bin/main.js') {
+  execFileSync(process.execPath, [main, 'wallet', 'create', ...flags, ...walletFiles(folder)], {
     cwd: root,
     stdio: 'ignore',
   });
+}
+
+/** Writes a wallet's key as PEM into its folder; the path. */
+export function exportKey(folder) {
+  const pem = join(folder, 'ixian.pem');
+  execFileSync(process.execPath, ['dist/bin/main.js', 'wallet', 'export', pem, ...walletFiles(folder)], {
+    cwd: root,
+    stdio: 'ignore',
+  });
+  return pem;
 }
 
 /** The switches of a relay that stands alone in that folder. */

@@ -1,52 +1,31 @@
-// What a stored presence costs in resident memory, growth peaks included, and how fast the store is.
+// What a stored presence costs in resident memory, growth peaks included, and how fast the store is; or a snapshot of so
+// many presences that are fresh now, for a relay to start with. One JSON line on standard output.
 //
-//   node bench/presence-store.mjs [--count 1000000] [--store slab|objects] [--no-save]
+//   node --expose-gc bench/relay/generator/presence-store.mjs --count N [--store slab|objects] [--snapshot FILE]
 //
-// Builds first when the sources changed. Writes bench/results/presence-store[-COUNT].json and .md and ends with 1
-// when the bar is missed. Resident memory is that of this process (VmRSS, VmHWM) above what it had before the
-// store held anything; the keys and signatures are random bytes, because the store never looks into them.
+// Resident memory is that of this process (VmRSS, VmHWM) above what it had before the store held anything; the keys and
+// signatures are random bytes, because the store never looks into them.
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '1000000' },
     store: { type: 'string', default: 'slab' },
-    'no-save': { type: 'boolean', default: false },
-    child: { type: 'boolean', default: false },
+    snapshot: { type: 'string' },
   },
 });
 const count = Number(values.count);
-
-/** Resident bytes per presence against its bytes on the wire (ARCHITECTURE.md). */
-const barMemory = 1.12;
-/** Seconds until a million presences are served again after a restart. */
-const barWarmSeconds = 5 * Math.max(1, count / 1_000_000);
 const T0 = 1_767_225_600;
 
-if (!values.child) {
-  const built = spawnSync(process.execPath, [join(root, 'scripts/run.mjs'), 'build'], {
-    stdio: ['ignore', 2, 2],
-  });
-  if (built.status !== 0) process.exit(built.status ?? 1);
-  const child = spawnSync(
-    process.execPath,
-    ['--expose-gc', fileURLToPath(import.meta.url), '--child', ...process.argv.slice(2)],
-    { stdio: 'inherit' },
-  );
-  process.exit(child.status ?? 1);
-}
-
 const { SlabPresenceStore, MemoryPresenceStore, encodePresence, presenceAnswer } = await import(
-  '../dist/presence/index.js'
+  '../../../dist/presence/index.js'
 );
-const { SnapshotFile } = await import('../dist/presence/node/index.js');
+const { NETWORKS } = await import('../../../dist/wire/index.js');
+const { SnapshotFile } = await import('../../../dist/presence/node/index.js');
 
 const status = (name) => {
   const m = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
@@ -132,9 +111,20 @@ const make = () =>
   for (let n = 0; n < 20_000; n++) presenceAnswer(warm, walletOf(n));
   warm.expire(T0 + 1000);
 }
+if (values.snapshot !== undefined) {
+  const now = Math.floor(Date.now() / 1000);
+  const fresh = make();
+  for (let n = 0; n < count; n++) {
+    const p = presenceOf(n, now - (n % 30));
+    fresh.upsert(p, p.addresses[0]);
+  }
+  const bytes = await new SnapshotFile(values.snapshot).save(fresh, { lock: NETWORKS.reg.lock, now });
+  console.log(JSON.stringify({ bytes, presences: fresh.addresses }));
+  process.exit(0);
+}
+
 await settle();
 
-const loadBefore = loadavg()[0];
 const before = status('VmRSS');
 // Generating the data takes its part of the time; it is measured alone and taken off.
 const generating = seconds(() => {
@@ -193,7 +183,7 @@ async function warmStart(file, moment) {
 
 let saved = null;
 let warm = null;
-if (!values['no-save'] && values.store === 'slab') {
+if (values.store === 'slab') {
   const dir = mkdtempSync(join(tmpdir(), 'presence-store-'));
   try {
     const file = new SnapshotFile(join(dir, 'presences.bin'));
@@ -224,108 +214,20 @@ const expiring = seconds(() => {
 await settle();
 const emptied = status('VmRSS');
 
-const git = (...args) => {
-  try {
-    return execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
-  } catch {
-    return 'unknown';
-  }
-};
-const loadNow = loadavg()[0];
-const busy = loadBefore > cpus().length || loadNow > cpus().length;
 const perSecond = (n, s) => Math.round(n / s);
-const lines = [
-  {
-    measure: 'resident per presence, against its bytes on the wire',
-    value: perPresence / wireBytes,
-    bar: barMemory,
-    unit: 'x',
-  },
-  {
-    measure: 'the same at the highest point while growing',
-    value: perPresencePeak / wireBytes,
-    bar: barMemory,
-    unit: 'x',
-  },
-];
-if (warm !== null)
-  lines.push({
-    measure: 'warm start from the snapshot',
-    value: warm.seconds,
-    bar: barWarmSeconds,
-    unit: 's',
-  });
-for (const l of lines) l.holds = l.value <= l.bar;
-const result = {
-  bench: 'presence-store',
-  store: values.store,
-  date: new Date().toISOString(),
-  commit:
-    git('rev-parse', '--short', 'HEAD') +
-    (git('status', '--porcelain', '--', 'src/presence') === '' ? '' : '+changes'),
-  machine: {
-    cpu: cpus()[0].model,
-    cores: cpus().length,
-    memoryBytes: totalmem(),
-    node: process.version,
-    loadBefore,
-    loadAfter: loadNow,
-    busy,
-  },
-  count,
-  wireBytesPerPresence: wireBytes,
-  residentBytesPerPresence: perPresence,
-  residentPeakBytesPerPresence: perPresencePeak,
-  residentBytesAfterExpiry: emptied - before,
-  ratesPerCpuSecond: {
-    added: perSecond(count, filling - generating),
-    renewed: perSecond(asked, refreshing - generatingAsked),
-    answered: perSecond(asked, asking - askingAlone),
-    expired: perSecond(count, expiring),
-  },
-  snapshot: saved,
-  warmStart: warm,
-  lines,
-};
-const row = (l) =>
-  `| ${l.measure} | ${l.value.toFixed(3)} ${l.unit} | <= ${l.bar} ${l.unit} | ${l.holds ? 'holds' : 'MISSED'} |`;
-const md = [
-  `# Presence store: ${count.toLocaleString('en')} presences (${values.store})`,
-  '',
-  `${result.date}, commit ${result.commit}, ${result.machine.cpu}, ${result.machine.cores} cores, Node ${process.version}.`,
-  busy
-    ? `The machine was busy (load ${loadBefore.toFixed(1)} before, ${loadNow.toFixed(1)} after): times by the clock are upper bounds; rates are by CPU time.`
-    : `Load ${loadBefore.toFixed(1)} before, ${loadNow.toFixed(1)} after.`,
-  '',
-  '| Measure | Value | Bar | Verdict |',
-  '|---|---|---|---|',
-  ...lines.map(row),
-  '',
-  '| Figure | Value |',
-  '|---|---|',
-  `| bytes on the wire per presence | ${wireBytes.toFixed(1)} |`,
-  `| resident bytes per presence | ${perPresence.toFixed(1)} |`,
-  `| resident bytes per presence at the highest point | ${perPresencePeak.toFixed(1)} |`,
-  `| resident above the beginning after all expired | ${((emptied - before) / 1e6).toFixed(1)} MB |`,
-  `| added per CPU second | ${result.ratesPerCpuSecond.added.toLocaleString('en')} |`,
-  `| renewed per CPU second (random order) | ${result.ratesPerCpuSecond.renewed.toLocaleString('en')} |`,
-  `| answered per CPU second (random order) | ${result.ratesPerCpuSecond.answered.toLocaleString('en')} |`,
-  `| expired per CPU second | ${result.ratesPerCpuSecond.expired.toLocaleString('en')} |`,
-  ...(saved === null
-    ? []
-    : [
-        `| snapshot written | ${saved.seconds.toFixed(2)} s, ${(saved.bytes / 1e6).toFixed(0)} MB |`,
-        `| longest the thread was held while writing | ${saved.longestHoldMs.toFixed(0)} ms |`,
-        `| warm start, CPU of the process, pool included | ${warm.cpuSeconds.toFixed(2)} s |`,
-      ]),
-  '',
-].join('\n');
-const name = [
-  'presence-store',
-  ...(values.store === 'slab' ? [] : [values.store]),
-  ...(count === 1_000_000 ? [] : [count]),
-].join('-');
-writeFileSync(join(root, 'bench/results', `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
-writeFileSync(join(root, 'bench/results', `${name}.md`), md);
-console.log(md);
-process.exitCode = lines.every((l) => l.holds) ? 0 : 1;
+console.log(
+  JSON.stringify({
+    wireBytes,
+    residentBytes: perPresence,
+    peakBytes: perPresencePeak,
+    afterExpiryBytes: emptied - before,
+    perCpuSecond: {
+      added: perSecond(count, filling - generating),
+      renewed: perSecond(asked, refreshing - generatingAsked),
+      answered: perSecond(asked, asking - askingAlone),
+      expired: perSecond(count, expiring),
+    },
+    saved,
+    warm,
+  }),
+);

@@ -18,7 +18,7 @@ export {
   TicketRefusal,
   type TicketStore,
 } from './resumption.js';
-export { priorityOf } from './send-queue.js';
+export { crowdedBytes, priorityOf } from './send-queue.js';
 export * from './subscriptions.js';
 export * from './time.js';
 export * from './transport.js';

@@ -140,6 +140,16 @@ export class Link extends LinkTimes {
     return (this.#queue?.bytes ?? 0) + this.transport.bufferedBytes;
   }
 
+  /** So much waits, with nothing refused yet, that whoever sends to the peer should wait; until half of it has gone. */
+  get isCrowded(): boolean {
+    return this.#queue?.isCrowded === true && !this.#refusedSends;
+  }
+
+  /** Calls `fn` once: when the queues are crowded no more, or the link has ended. */
+  onceRelieved(fn: () => void): void {
+    this.#queue?.onceRelieved(fn);
+  }
+
   get stats(): LinkStats {
     return {
       sinceMs: this.startedMs,

@@ -81,6 +81,13 @@ const EMPTY = new Fifo();
 /** The counter of 03 §2.6 starts over beyond this. */
 const sentCountMax = 100;
 
+/** Bytes that wait in the queues from which on whoever sends to the peer should wait too: windows of a fast connection. */
+export const crowdedBytes = 256 * 1024;
+/** No more of each bound than this either, so that a narrow queue is crowded before it refuses. */
+const crowdedShare = 1 / 4;
+/** It is crowded until no more than this share of that waits. */
+const relievedShare = 1 / 2;
+
 /** Why a frame was not taken. */
 export type QueueRefusal = 'frames' | 'bytes' | 'total_bytes';
 
@@ -93,6 +100,8 @@ export class SendQueue {
   #queues: { readonly [P in Lane]: Fifo } | null = null;
   /** Messages sent, in the counting of 03 §2.6. */
   #sent: number;
+  #crowded = false;
+  #relieved: (() => void) | null = null;
 
   constructor(
     /** Bounds of each queue; one frame always fits an empty queue. Looked at anew for every frame. */
@@ -117,6 +126,29 @@ export class SendQueue {
     return control.bytes + high.bytes + normal.bytes + low.bytes;
   }
 
+  /** Whether so much waits that whoever sends here should wait; until half of it has gone. */
+  get isCrowded(): boolean {
+    return this.#crowded;
+  }
+
+  /** Calls `fn` once: when the queues are crowded no more, or are cleared. */
+  onceRelieved(fn: () => void): void {
+    this.#relieved = fn;
+  }
+
+  #exceeds(share: number): boolean {
+    const { sendQueueBytesMax, sendQueueFramesMax } = this.limits;
+    if (this.bytes > share * Math.min(crowdedBytes, crowdedShare * sendQueueBytesMax)) return true;
+    return this.frames > share * crowdedShare * sendQueueFramesMax;
+  }
+
+  #relieve(): void {
+    this.#crowded = false;
+    const fn = this.#relieved;
+    this.#relieved = null;
+    fn?.();
+  }
+
   /** Whether a frame of that size would be refused now. */
   refusal(lane: Lane, bytes: number): QueueRefusal | null {
     const q = this.#queues?.[lane] ?? EMPTY;
@@ -134,6 +166,7 @@ export class SendQueue {
       this.#queues ??= { control: new Fifo(), high: new Fifo(), normal: new Fifo(), low: new Fifo() };
       this.#queues[lane].push(frame);
       this.memory.queuedBytes += frame.length;
+      if (!this.#crowded) this.#crowded = this.#exceeds(1);
     }
     return refusal;
   }
@@ -145,6 +178,7 @@ export class SendQueue {
     for (const [lane, q] of Object.entries(this.#queues ?? {}) as [Lane, Fifo][])
       if (q.length > 0) dropped.push([lane, q.length]);
     this.#queues = null;
+    this.#relieve();
     return dropped;
   }
 
@@ -173,6 +207,7 @@ export class SendQueue {
     this.passed();
     const frame = from.shift();
     this.memory.queuedBytes -= frame.length;
+    if (this.#crowded && !this.#exceeds(relievedShare)) this.#relieve();
     return frame;
   }
 }

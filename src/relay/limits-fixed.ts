@@ -1,10 +1,12 @@
 import {
   alwaysHeldBytes,
+  crowdedBytes,
   subscriptionBucketsMax,
   subscriptionItemsMax,
   transportHighWaterBytes,
   transportLingerMs,
 } from '../link/index.js';
+import { turnReadBytes } from '../link/node/index.js';
 import {
   addressesPerPacketMax,
   devicesMax,
@@ -30,6 +32,7 @@ import { offendersMax } from './offenders.js';
 import { pendingTransactionsMax, pendingTransactionsPerClientMax } from './pending-transactions.js';
 import { keepAlivesPerChunkMax, pendingPerPeerMax } from './presence-handlers.js';
 import { sectorWindowsMax } from './sector-answers.js';
+import { brakeHeldPercentMax, brakeStallMs } from './sender-brake.js';
 
 const unanswered = 'no answer; the connection stays';
 const tooLarge = 'ixian_connections_closed_total{direction,reason="frame_too_large"}';
@@ -95,6 +98,39 @@ export const FIXED_LIMITS: Readonly<Record<string, Readonly<Record<string, Limit
       why: '03 §2.5',
       sees: 'the end of the connection',
       counter: null,
+    },
+    turnReadBytes: {
+      value: turnReadBytes,
+      unit: 'bytes',
+      bounds: 'what is read of a TCP connection before all others have had their turn',
+      why: 'one buffer; a relay that is behind its senders would gather megabytes of each before anything leaves',
+      sees: 'nothing',
+      counter: null,
+    },
+    crowdedBytes: {
+      value: crowdedBytes,
+      unit: 'bytes',
+      bounds:
+        'what may wait for a receiver, and a quarter of each bound of its queue, until clients that send to it over TCP are not read for a while, down to half of it',
+      why: 'several windows of a fast connection; a sender that waits loses nothing, one that fills the queue is refused',
+      sees: 'its own window fills: writing takes longer',
+      counter: 'ixian_relay_senders_held_total',
+    },
+    brakeStallMs: {
+      value: brakeStallMs,
+      unit: 'ms',
+      bounds: 'how long senders are held while their receiver takes nothing',
+      why: 'who has stalled must not hold up whom his senders talk to besides',
+      sees: 'reading goes on; what does not fit into the queue is refused as ever',
+      counter: 'ixian_relay_senders_held_total',
+    },
+    brakeHeldPercentMax: {
+      value: brakeHeldPercentMax,
+      unit: '%',
+      bounds: 'share of `slowReceiverMs` for which senders are held for one receiver in that time',
+      why: 'nobody is kept from all others he talks to, or taken for silent; a receiver that needs more is too slow',
+      sees: 'reading goes on; what does not fit into the queue is refused as ever',
+      counter: 'ixian_relay_senders_held_total',
     },
     alwaysHeldBytes: {
       value: alwaysHeldBytes,

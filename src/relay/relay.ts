@@ -242,7 +242,8 @@ export class Relay {
       sessions: ctx.sessions,
       limits: ctx.limits,
       ownWallet: ctx.ownWallet,
-      nowMs: () => ctx.clock.nowMs(),
+      clock: ctx.clock,
+      slowReceiverMs: () => ctx.linkLimits.slowReceiverMs,
       networkSeconds: ctx.networkSeconds,
       remote: () => ctx.cluster?.messages ?? null,
     });
@@ -550,6 +551,7 @@ export class Relay {
 
   async #stop(): Promise<void> {
     for (const t of this.#timers) t.cancel();
+    this.#router?.stop();
     this.#connections?.drain();
     this.#outbound?.stop();
     this.#presence?.stop();

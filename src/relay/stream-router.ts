@@ -1,3 +1,4 @@
+import type { Clock } from '../clock/index.js';
 import type { Counter, Counters, Histogram } from '../counters/index.js';
 import { receivedFrame } from '../link/index.js';
 import { EnvelopeScan, encodeRelayError, StreamMessageType } from '../messages/index.js';
@@ -6,6 +7,7 @@ import type { ClusterMessages } from './cluster-messages.js';
 import type { RelayLimits } from './limits.js';
 import type { RelayPeer } from './peer.js';
 import { RemoteSession } from './remote-session.js';
+import { SenderBrake } from './sender-brake.js';
 import type { SessionTable } from './sessions.js';
 
 /** Label values of message types; a peer may name any byte. */
@@ -30,7 +32,9 @@ export interface StreamRouterOptions {
   readonly limits: RelayLimits;
   /** This relay's own wallet: messages to it are undeliverable (07 §9.1 rule 6). */
   readonly ownWallet: Uint8Array;
-  nowMs(): number;
+  readonly clock: Clock;
+  /** After so long a receiver that is too slow is dropped. */
+  slowReceiverMs(): number;
   /** Network time in whole seconds. */
   networkSeconds(): number;
 }
@@ -51,10 +55,20 @@ export class StreamRouter {
   readonly #received: Counter;
   readonly #duration: Histogram;
   readonly #envelope = new EnvelopeScan();
+  /** Holds senders that are faster than their receivers. */
+  readonly #brake: SenderBrake;
   #untilTimed = 0;
 
   constructor(private readonly options: StreamRouterOptions) {
-    const { counters } = options;
+    const { clock, counters } = options;
+    this.#brake = new SenderBrake({
+      clock,
+      held: counters.counter(
+        'ixian_relay_senders_held_total',
+        'Times a sender was not read for a slower receiver',
+      ),
+      slowReceiverMs: () => options.slowReceiverMs(),
+    });
     this.#received = counters.counter('ixian_messages_received_total', 'Stream messages received');
     this.#duration = counters.histogram(
       'ixian_relay_forward_duration_seconds',
@@ -128,7 +142,7 @@ export class StreamRouter {
       this.#result(type, 'refused', payload.length);
       return false;
     }
-    if (!from.may('messages', 1, this.options.nowMs())) {
+    if (!from.may('messages', 1, this.options.clock.nowMs())) {
       // Told, so that the sender neither waits nor believes it delivered.
       this.#undelivered(from, type, payload, 'rate_limit');
       return false;
@@ -149,7 +163,10 @@ export class StreamRouter {
     let remote = 0;
     for (const r of receivers)
       if (r instanceof RemoteSession) remote++;
-      else if (r.link.sendFrame(Code.s2data, frame, 'high')) taken++;
+      else if (r.link.sendFrame(Code.s2data, frame, 'high')) {
+        taken++;
+        if (r.link.isCrowded) this.#brake.hold(from, r);
+      }
     // What becomes of it there is counted there.
     if (remote > 0 && this.#pass(from, receivers, payload, taken > 0) && taken === 0) return true;
     if (taken === 0) {
@@ -185,6 +202,11 @@ export class StreamRouter {
       this.#result(type, 'refused', payload.length);
     }
     return taken;
+  }
+
+  /** Reads everybody again: nobody is held from now on. */
+  stop(): void {
+    this.#brake.stop();
   }
 
   /** Counts a message that nobody took, and tells its sender. `#envelope` still describes it. */

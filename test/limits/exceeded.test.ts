@@ -45,6 +45,7 @@ const quota = (relay: Relay, kind: string, scope: string): number =>
 const answers = (w: Watched): number => w.messages.filter((m) => m.code === Code.updatePresence).length;
 
 /** Where each limit is exceeded: test file and the beginning of the test's title. */
+const BRAKE = 'test/relay/sender-brake.test.ts';
 const OUTSIDE = 'test/relay/outside.test.ts';
 const HOSTILE = 'test/relay/hostile.test.ts';
 const HERE = 'test/limits/exceeded.test.ts';
@@ -136,6 +137,10 @@ const COVERED: Readonly<Record<string, readonly [file: string, title: string]>> 
   sectorNodesMax: [HERE, 'relays in one answer'],
   transportHighWaterBytes: ['test/link/transport.test.ts', 'says when its buffer is full'],
   transportLingerMs: [HERE, 'who does not read its bye'],
+  turnReadBytes: ['test/link/transport.test.ts', 'reads no more than one buffer'],
+  crowdedBytes: ['test/link/sending.test.ts', 'are crowded above'],
+  brakeStallMs: [BRAKE, 'holds nobody for a receiver that takes nothing'],
+  brakeHeldPercentMax: [BRAKE, 'holds nobody for long for a receiver that takes little'],
   alwaysHeldBytes: [HERE, 'all queues together'],
   idleGroupsMax: [FAIR, 'so many and no more; the one that left first'],
   subscriptionItemsMax: ['test/link/subscriptions.test.ts', 'count the other filters against the quota'],

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock/index.js';
 import type { VerifyEngine } from '../../src/identity/index.js';
 import { answerHello, InventoryBatch, memoryPair, priorityOf } from '../../src/link/index.js';
-import { SendQueue } from '../../src/link/send-queue.js';
+import { crowdedBytes, SendQueue } from '../../src/link/send-queue.js';
 import {
   Code,
   concatBytes,
@@ -90,6 +90,43 @@ describe('03 §2.6 priorities', () => {
     expect(q.push(new Uint8Array(2), 'low')).toBe(null);
     expect(q.push(new Uint8Array(0), 'low')).toBe('frames');
     expect([q.frames, q.bytes]).toEqual([4, 60]);
+  });
+
+  it('are crowded above a bound until half of it has gone, and say so once', () => {
+    const q = queueOf(10_000, 8 * 1024 * 1024);
+    const size = 1024;
+    const most = crowdedBytes / size;
+    let relieved = 0;
+    for (let i = 0; i < most; i++) q.push(new Uint8Array(size), 'high');
+    expect(q.isCrowded).toBe(false);
+    q.push(new Uint8Array(size), 'low');
+    expect(q.isCrowded).toBe(true);
+    q.onceRelieved(() => relieved++);
+    while (q.bytes > crowdedBytes / 2 + size) q.shift();
+    expect([q.isCrowded, relieved]).toEqual([true, 0]);
+    q.shift();
+    expect([q.isCrowded, relieved]).toEqual([false, 1]);
+    for (let i = 0; i < most; i++) q.push(new Uint8Array(size), 'high');
+    expect(q.isCrowded).toBe(true);
+    q.clear();
+    expect([q.isCrowded, relieved]).toEqual([false, 1]);
+  });
+
+  it('are crowded at a quarter of narrower bounds, and no more when cleared', () => {
+    const bytes = queueOf(10_000, 4_000);
+    bytes.push(new Uint8Array(1_000), 'high');
+    expect(bytes.isCrowded).toBe(false);
+    bytes.push(new Uint8Array(1), 'high');
+    expect(bytes.isCrowded).toBe(true);
+    const frames = queueOf(40, 1_000_000);
+    for (let i = 0; i < 10; i++) frames.push(frame(0, i), 'high');
+    expect(frames.isCrowded).toBe(false);
+    frames.push(frame(0, 10), 'high');
+    expect(frames.isCrowded).toBe(true);
+    let relieved = 0;
+    frames.onceRelieved(() => relieved++);
+    frames.clear();
+    expect([frames.isCrowded, relieved]).toEqual([false, 1]);
   });
 });
 

@@ -13,4 +13,5 @@ export {
   listenTcp,
   resetTcp,
 } from './tcp.js';
+export { turnReadBytes } from './tcp-reads.js';
 export { dialNodeWs } from './ws-client.js';

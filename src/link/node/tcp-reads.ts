@@ -5,9 +5,9 @@ import { Socket, type SocketConstructorOpts } from 'node:net';
  * sends it through a stream: an eighth of what forwarding a small message costs a bare program.
  */
 
-/** What all sockets are read into, one after the other. */
-const readBytes = 64 * 1024;
-const shared = Buffer.allocUnsafeSlow(readBytes);
+/** What all sockets are read into, one after the other; no more is read of one before the others have had their turn. */
+export const turnReadBytes = 64 * 1024;
+const shared = Buffer.allocUnsafeSlow(turnReadBytes);
 
 /**
  * Small chunks get their memory from arrays of this size: a frame that a stalled receiver's socket still holds keeps

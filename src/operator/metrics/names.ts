@@ -109,6 +109,7 @@ export const METRICS: readonly MetricSpec[] = [
   ]),
   m('counter', 'ixian_messages_parked_total', 'Messages of clients that were moved on', ['result']),
   m('counter', 'ixian_relay_received_total', 'Stream messages received'),
+  m('counter', 'ixian_relay_senders_held_total', 'Times a sender was not read for a slower receiver'),
   m('counter', 'ixian_relay_dropped_total', 'Stream messages not handed on', ['reason']),
   m('counter', 'ixian_frames_dropped_total', 'Protocol messages not handled', ['reason']),
   m('counter', 'ixian_presence_handler_refusals_total', 'Presence messages refused unread', [

@@ -179,6 +179,107 @@ describe('tcp', () => {
     expect(levels.size).toBeGreaterThan(4);
   });
 
+  it('reads no more than one buffer of a connection before the others have their turn', async () => {
+    const kind = transportKinds.find((k) => k.name === 'tcp')!;
+    const pairs = [await kind.pair(), await kind.pair()];
+    pair = {
+      ...pairs[0]!,
+      close: async () => {
+        for (const p of pairs) await p.close();
+      },
+    };
+    const all = pattern(3 * 1024 * 1024, 5);
+    let turn = 0;
+    let over = false;
+    const count = (): void => {
+      turn++;
+      if (!over) setImmediate(count);
+    };
+    const most = [0, 0];
+    const readers = pairs.map(({ accepted, dialled }, i) => {
+      let at = -1;
+      let inTurn = 0;
+      const parts: Uint8Array[] = [];
+      accepted.start({
+        data: (c) => {
+          inTurn = at === turn ? inTurn + c.length : c.length;
+          at = turn;
+          most[i] = Math.max(most[i]!, inTurn);
+          parts.push(c.slice());
+        },
+        drain: () => undefined,
+        close: () => undefined,
+      });
+      accepted.pause();
+      new Recorder(dialled);
+      dialled.write(all);
+      return parts;
+    });
+    // The kernel holds much of both before anything is read.
+    await new Promise((r) => setTimeout(r, 50));
+    count();
+    for (const { accepted } of pairs) accepted.resume();
+    const bytes = (parts: readonly Uint8Array[]): number => parts.reduce((n, p) => n + p.length, 0);
+    for (let i = 0; i < 1000 && readers.some((p) => bytes(p) < all.length); i++)
+      await new Promise((r) => setTimeout(r, 5));
+    over = true;
+    for (const parts of readers) expect(sameBytes(Buffer.concat(parts), all)).toBe(true);
+    // Full ones, so that there was more to read; and never a second.
+    expect(most).toEqual([64 * 1024, 64 * 1024]);
+  });
+
+  it('stays paused when that is asked for in the turn in which it gave way to the others', async () => {
+    const kind = transportKinds.find((k) => k.name === 'tcp')!;
+    pair = await kind.pair();
+    const { dialled, accepted } = pair;
+    let got = 0;
+    accepted.start({
+      data: (c) => {
+        got += c.length;
+        accepted.pause();
+      },
+      drain: () => undefined,
+      close: () => undefined,
+    });
+    accepted.pause();
+    new Recorder(dialled);
+    const all = pattern(1024 * 1024, 6);
+    dialled.write(all);
+    await new Promise((r) => setTimeout(r, 50));
+    while (got < all.length) {
+      const before = got;
+      accepted.resume();
+      for (let i = 0; i < 1000 && got === before; i++) await new Promise((r) => setTimeout(r, 1));
+      await new Promise((r) => setTimeout(r, 3));
+      expect(got - before).toBeGreaterThan(0);
+      expect(got - before).toBeLessThanOrEqual(64 * 1024);
+    }
+  });
+
+  it('offers what it gathered to the kernel before it says that it is full', async () => {
+    const kind = transportKinds.find((k) => k.name === 'tcp')!;
+    pair = await kind.pair();
+    const { dialled, accepted } = pair;
+    const a = new Recorder(dialled);
+    const b = new Recorder(accepted);
+    const all = pattern(transportHighWaterBytes + 10_000, 7);
+    let sent = 0;
+    const send = (n: number): boolean[] =>
+      Array.from({ length: n / 500 }, (_, i) => {
+        sent += 500;
+        return dialled.write(all.subarray(500 * i, 500 * (i + 1)));
+      });
+    // Several per turn, until it gathers; and windows that have grown.
+    for (let i = 0; i < 100; i++) {
+      send(20_000);
+      await new Promise((r) => setImmediate(r));
+    }
+    await b.until((r) => r.bytes === sent);
+    expect(send(75_000)).not.toContain(false);
+    await b.until((r) => r.bytes === sent);
+    expect(a.drains).toBe(0);
+  });
+
   it('binds the source address it is told to', async () => {
     let seen: Transport | null = null;
     const listener = await listenTcp({

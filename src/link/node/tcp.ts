@@ -88,10 +88,27 @@ function onData(this: Socket, chunk: Uint8Array): void {
   (this as OwnedSocket)[transportKey].received(chunk);
 }
 
-/** Called by the socket itself, which reads into `buffer` again afterwards. */
+/**
+ * Called by the socket itself, which reads into `buffer` again afterwards. Of a socket that filled the buffer more is
+ * there at once: libuv would read 32 buffers of it before the next socket has its turn and before anything gathered
+ * leaves. With fifty senders that is 100 MB per turn, and what does not fit into the receivers' queues is refused.
+ */
 function onRead(this: Socket, n: number, buffer: Uint8Array): boolean {
-  (this as OwnedSocket)[transportKey].received(kept(buffer, n));
-  return true;
+  const transport = (this as OwnedSocket)[transportKey];
+  transport.received(kept(buffer, n));
+  if (n < buffer.length) return true;
+  nextTurn.push(transport);
+  if (nextTurn.length === 1) setImmediate(readOn);
+  return false;
+}
+
+/** Those that are read again when this turn is over. */
+let nextTurn: TcpTransport[] = [];
+
+function readOn(): void {
+  const all = nextTurn;
+  nextTurn = [];
+  for (const t of all) t.readOn();
 }
 
 function onError(this: Socket, e: NodeJS.ErrnoException): void {
@@ -187,6 +204,11 @@ class TcpTransport implements Transport {
     if (this.#backlogBytes > 0 || bytes.length > writeSliceBytes) this.#slice(bytes);
     else this.#write(bytes);
     if (this.bufferedBytes < transportHighWaterBytes) return true;
+    if (this.socket.writableCorked > 0) {
+      // The kernel has not been asked yet.
+      this.flush();
+      if (this.bufferedBytes < transportHighWaterBytes) return true;
+    }
     this.#blocked = true;
     return false;
   }
@@ -274,6 +296,11 @@ class TcpTransport implements Transport {
   resume(): void {
     this.#paused = false;
     if (this.#handlers !== null) this.socket.resume();
+  }
+
+  /** Its turn again, see {@link onRead}. */
+  readOn(): void {
+    if (!this.#paused && this.#ended === null) this.socket.resume();
   }
 
   end(): void {

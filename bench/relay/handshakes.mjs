@@ -1,12 +1,12 @@
 // Full handshakes of a relay on one core against the signatures that core can make with the same key.
 //
 // They count once so many were answered that the relay's code is compiled. The raw signing rate is taken on the relay's
-// core before and after. Of what a resumable session costs more (a ticket and its sealed secret) a row tells.
+// core before and after every round, the relay having nothing to do then, and a round is held against the mean of both. Of what a resumable session costs more (a ticket and its sealed secret) a row tells.
 
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { atLeast, median } from './judge.mjs';
+import { atLeast, median, noiseOf } from './judge.mjs';
 import {
   exportKey,
   makeWallet,
@@ -54,41 +54,45 @@ export async function run(settings) {
       try {
         makeWallet(folder, flags);
         const pem = exportKey(folder);
-        settings.say(`${name}: signing alone`);
-        const before = rawSigning(pem);
         const relay = await startRelay({ folder });
         const rates = { plain: [], asking: [] };
+        const alone = [];
+        const sign = () => {
+          settings.say(`${name}: signing alone`);
+          alone.push(rawSigning(pem).rate);
+        };
         try {
           await generator.ask({ what: 'target', port: relay.port, endpoint: relay.endpoint });
           for (const form of ['plain', 'asking'])
             for (let r = 0; r < settings.rounds; r++) {
+              const round = {
+                what: 'rate',
+                atOnce,
+                ask: form === 'asking',
+                serverPid: relay.pid,
+              };
+              if (r === 0) await generator.ask({ ...round, seconds: 0, warm: warm[form] });
+              sign();
               settings.say(`${name}: ${form}, round ${r + 1} of ${settings.rounds}`);
-              rates[form].push(
-                await generator.ask({
-                  what: 'rate',
-                  atOnce,
-                  seconds: windowSeconds,
-                  ask: form === 'asking',
-                  warm: r === 0 ? warm[form] : 0,
-                  serverPid: relay.pid,
-                }),
-              );
+              rates[form].push(await generator.ask({ ...round, seconds: windowSeconds, warm: atOnce }));
             }
+          sign();
         } finally {
           await relay.stop();
         }
-        const after = rawSigning(pem);
-        const rate = (before.rate + after.rate) / 2;
-        const noise = Math.abs(before.rate - after.rate) / rate;
+        const n = settings.rounds;
+        const between = alone.slice(1).map((rate, r) => (rate + alone[r]) / 2);
+        const ratios = (form) => rates[form].map((r, i) => r.rate / between[form === 'plain' ? i : n + i]);
+        const noise = noiseOf(alone.slice(1, n + 1).map((rate, r) => rate / alone[r]));
         const of = (form, key) => median(rates[form].map((r) => r[key]));
         const bad = (form) =>
           rates[form].reduce((n, r) => n + Object.values(r.bad).reduce((a, b) => a + b, 0), 0);
         bars.push(
-          atLeast(`full handshakes : signing alone, ${name}`, bar, of('plain', 'rate') / rate, noise, {
+          atLeast(`full handshakes : signing alone, ${name}`, bar, median(ratios('plain')), noise, {
             unit: '×',
           }),
         );
-        rows.push({ group: name, name: 'signing alone', perSecond: rate, share: 1 });
+        rows.push({ group: name, name: 'signing alone', perSecond: median(alone), share: 1 });
         for (const [form, called] of [
           ['plain', 'relay, full handshakes'],
           ['asking', 'relay, with a ticket for resumption'],
@@ -97,7 +101,7 @@ export async function run(settings) {
             group: name,
             name: called,
             perSecond: of(form, 'rate'),
-            share: of(form, 'rate') / rate,
+            share: median(ratios(form)),
             generator: of(form, 'generatorBusy'),
             failed: bad(form),
           });

@@ -11,7 +11,7 @@ const halvings = 4;
 const firstRate = 24_000;
 /** A server that does not even carry this has no clean rate. */
 const lowestRate = 1_500;
-const highestRate = 300_000;
+const highestRate = 1_500_000;
 /** Clean: nothing lost, and no queue that grows. */
 const cleanShare = 0.99;
 const cleanP99Ms = 250;

@@ -1,4 +1,14 @@
+import { PING_BYTE } from '../wire/index.js';
 import type { LinkLimits } from './limits.js';
+
+export const PING = Uint8Array.of(PING_BYTE);
+
+/** A ping that comes this long after whatever came before is not charged to its sender: nobody floods like that. */
+const freePingApartMs = 1_000;
+
+/** Whether a chunk is such a ping, and nothing besides. */
+export const isLonePing = (chunk: Uint8Array, apartMs: number): boolean =>
+  chunk.length === 1 && chunk[0] === PING_BYTE && apartMs >= freePingApartMs;
 
 /**
  * The times of one link, against which docs/protocol/03 §2.5 judges it: when it heard and said something, and when what

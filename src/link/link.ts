@@ -8,7 +8,6 @@ import {
   FRAME_HEADER_BYTES,
   FrameTooLarge,
   type InventoryItem,
-  PING_BYTE,
   StreamParser,
   type StreamSink,
 } from '../wire/index.js';
@@ -21,7 +20,7 @@ import { LinkCounters } from './link-counters.js';
 import { takeLinkId } from './link-ids.js';
 import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
 import { isRenewal, isResumeCode, type LinkResumption, renewedTicket } from './link-resumption.js';
-import { LinkTimes } from './link-times.js';
+import { isLonePing, LinkTimes, PING } from './link-times.js';
 import { byeFrame } from './refuse.js';
 import { type Lane, laneOf, priorityOf, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
@@ -42,11 +41,6 @@ import {
   type Priority,
   TRANSPORT_END,
 } from './types.js';
-
-const PING = Uint8Array.of(PING_BYTE);
-
-/** A ping that comes this long after whatever came before is not charged to its sender: nobody floods like that. */
-const freePingApartMs = 1_000;
 
 /**
  * One protocol connection over one transport (docs/protocol/03): handshake, liveness, priorities, bounded
@@ -351,7 +345,7 @@ export class Link extends LinkTimes {
     const apartMs = now - this.receivedMs;
     this.receivedMs = now;
     this.#bytesIn += chunk.length;
-    if (chunk.length === 1 && chunk[0] === PING_BYTE && apartMs >= freePingApartMs && this.#isIdle) {
+    if (isLonePing(chunk, apartMs) && this.#isIdle) {
       // Ours leaves with the acknowledgement of theirs: one packet less than a tick later.
       if (this.mayAnswer(now, this.#limits)) this.#write(PING);
       return;

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { nearest } from '../operator/index.js';
 import { CliError, Exit } from './exit.js';
 import { versionText } from './version.js';
@@ -100,19 +99,25 @@ process.stdout.on('error', (e: NodeJS.ErrnoException) => {
   throw e;
 });
 
-try {
-  const code = await dispatch(process.argv.slice(2));
-  // A command that has returned is done: idle verify workers must not keep the process.
-  process.stdout.write('', () => process.exit(code));
-} catch (e) {
-  if (e instanceof CliError) {
-    process.stderr.write(`starling: ${e.message}\n`);
-    if (e.hint !== '') process.stderr.write(`${e.hint.trimEnd()}\n`);
-    process.exitCode = e.exitCode;
-  } else {
-    process.stderr.write(`starling: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
-    process.exitCode = Exit.failed;
+/** Runs the command that was asked for, and ends the process with its exit code. */
+async function main(): Promise<void> {
+  try {
+    const code = await dispatch(process.argv.slice(2));
+    // A command that has returned is done: idle verify workers must not keep the process.
+    process.stdout.write('', () => process.exit(code));
+  } catch (e) {
+    if (e instanceof CliError) {
+      process.stderr.write(`starling: ${e.message}\n`);
+      if (e.hint !== '') process.stderr.write(`${e.hint.trimEnd()}\n`);
+      process.exitCode = e.exitCode;
+    } else {
+      process.stderr.write(`starling: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
+      process.exitCode = Exit.failed;
+    }
+    // The same holds for one that failed: whatever it had opened must not keep the process.
+    process.stderr.write('', () => process.exit());
   }
-  // The same holds for one that failed: whatever it had opened must not keep the process.
-  process.stderr.write('', () => process.exit());
 }
+
+// Not awaited: bundled as a CommonJS script, which has no await at its top (scripts/build-cli.mjs).
+void main();

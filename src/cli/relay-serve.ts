@@ -48,6 +48,7 @@ import { serveParent } from './relay-parent.js';
 import { RETIRED, Worker } from './relay-worker.js';
 import { seedPeers } from './seeds.js';
 import { jsonLine } from './service.js';
+import { tellServing } from './serving.js';
 import { packageVersion } from './version.js';
 import { newPassword, openWalletAt, type PasswordSource } from './wallet-open.js';
 
@@ -361,6 +362,7 @@ async function run(
       });
     if (worker === null) tellStarted(c, relay);
     else worker.serve(relay, life, reloader);
+    tellServing();
     const why = await life.ended;
     node.phase = 'stopping';
     log.log('info', 'stopping', { why });

@@ -11,4 +11,5 @@ export interface MeasureWorkerData {
 
 enableRelaxedSimd();
 const { budgetMs } = workerData as MeasureWorkerData;
-parentPort?.postMessage(await chooseVerifyEngine({ budgetMs }));
+// Not awaited: bundled as CommonJS, which has no await at its top. A rejection is the thread's 'error' all the same.
+void chooseVerifyEngine({ budgetMs }).then((choice) => parentPort?.postMessage(choice));

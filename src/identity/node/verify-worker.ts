@@ -77,4 +77,5 @@ async function work({ engine: name, memory }: VerifyWorkerData): Promise<void> {
   await engine.close();
 }
 
-await work(workerData as VerifyWorkerData);
+// Not awaited: bundled as CommonJS, which has no await at its top. A rejection is the thread's 'error' all the same.
+void work(workerData as VerifyWorkerData);

@@ -80,7 +80,12 @@ export interface SnapshotContext {
   readonly lock: Uint8Array;
   /** Network seconds now. */
   readonly now: number;
+  /** Another maker of the same MACs; without one WebCrypto makes them. */
+  readonly macs?: SnapshotMacs;
 }
+
+/** HMAC-SHA256 by the key; of the bytes nothing is kept. */
+export type SnapshotMacs = (key: Uint8Array) => (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
 /** What a snapshot held. */
 export interface SnapshotResult {
@@ -92,14 +97,15 @@ export interface SnapshotResult {
   readonly bytes: number;
 }
 
-const importKey = (key: Uint8Array): Promise<CryptoKey> => {
-  if (key.length !== snapshotKeyBytes) throw new RangeError(`a key of ${key.length} bytes`);
-  return crypto.subtle.importKey('raw', key.slice(), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
-};
+type Mac = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array | Promise<Uint8Array>;
 
-// Runs on the pool of the runtime, not on this thread.
-const macOf = async (key: CryptoKey, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> =>
-  new Uint8Array(await crypto.subtle.sign('HMAC', key, bytes));
+async function macBy({ key, macs }: SnapshotContext): Promise<Mac> {
+  if (key.length !== snapshotKeyBytes) throw new RangeError(`a key of ${key.length} bytes`);
+  if (macs !== undefined) return macs(key);
+  const hmac = { name: 'HMAC', hash: 'SHA-256' };
+  const imported = await crypto.subtle.importKey('raw', key.slice(), hmac, false, ['sign']);
+  return async (bytes) => new Uint8Array(await crypto.subtle.sign('HMAC', imported, bytes));
+}
 
 function paddedLock(lock: Uint8Array): Uint8Array {
   const out = new Uint8Array(lockBytes);
@@ -116,7 +122,7 @@ export async function* encodeSnapshot(
   store: SnapshotSource,
   context: SnapshotContext,
 ): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
-  const key = await importKey(context.key);
+  const macOf = await macBy(context);
   const header = new Uint8Array(headerBytes);
   const view = new DataView(header.buffer);
   header.set(magic);
@@ -126,7 +132,7 @@ export async function* encodeSnapshot(
   header.set(paddedLock(context.lock), lockAt);
   const salt = crypto.getRandomValues(new Uint8Array(saltBytes));
   header.set(salt, saltAt);
-  header.set(await macOf(key, header.slice(0, headerBytes - macBytes)), headerBytes - macBytes);
+  header.set(await macOf(header.slice(0, headerBytes - macBytes)), headerBytes - macBytes);
   yield { at: 0, bytes: header };
   const block = new Uint8Array(saltBytes + prefixBytes + snapshotBlockBytes + macBytes);
   block.set(salt);
@@ -144,7 +150,7 @@ export async function* encodeSnapshot(
     blockView.setUint32(saltBytes + 8, row === null ? lastFlag : 0, true);
     blockView.setUint32(saltBytes + 12, part.wallets, true);
     const end = from + part.bytes;
-    block.set(await macOf(key, block.subarray(0, end)), end);
+    block.set(await macOf(block.subarray(0, end)), end);
     yield { at: headerBytes + index * stride, bytes: block.subarray(saltBytes, end + macBytes) };
   }
 }
@@ -169,7 +175,7 @@ export async function decodeSnapshot(
   read: SnapshotRead,
   context: SnapshotContext,
 ): Promise<SnapshotResult> {
-  const key = await importKey(context.key);
+  const macOf = await macBy(context);
   const header = new Uint8Array(headerBytes);
   const got = await read(header, 0);
   const view = new DataView(header.buffer);
@@ -179,7 +185,7 @@ export async function decodeSnapshot(
   const format = view.getUint32(8, true);
   if (format !== snapshotFormat || view.getUint32(12, true) !== stride)
     throw new SnapshotError('format', `version ${format}`);
-  const mac = await macOf(key, header.slice(0, headerBytes - macBytes));
+  const mac = await macOf(header.slice(0, headerBytes - macBytes));
   if (!secretEqual(mac, header.subarray(headerBytes - macBytes))) throw new SnapshotError('mac', 'header');
   if (!secretEqual(header.subarray(lockAt, saltAt), paddedLock(context.lock)))
     throw new SnapshotError('network');
@@ -201,7 +207,7 @@ export async function decodeSnapshot(
     if (length > snapshotBlockBytes) throw new SnapshotError('mac', `block ${index}`);
     if (have < prefixBytes + length + macBytes) throw new SnapshotError('torn', `block ${index}`);
     const end = saltBytes + prefixBytes + length;
-    const right = await macOf(key, bytes.subarray(0, end));
+    const right = await macOf(bytes.subarray(0, end));
     if (!secretEqual(right, bytes.subarray(end, end + macBytes)) || prefix.getUint32(0, true) !== index)
       throw new SnapshotError('mac', `block ${index}`);
     const last = (prefix.getUint32(8, true) & lastFlag) !== 0;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  decodeSnapshot,
   type PresenceAddress,
   type PresenceType,
   SlabPresenceStore,
@@ -120,6 +121,20 @@ describe('presence snapshot', () => {
     const back = new SlabPresenceStore({ addressesMax: 20 });
     expect(await new SnapshotFile(path).load(back, main)).toMatchObject({ addresses: 20, skipped: 32 });
     expect(back.addresses).toBe(20);
+  });
+
+  it('is the same file wherever its MACs are made', async () => {
+    await new SnapshotFile(path).save(filled(1000), main);
+    const file = await readFile(path);
+    const read = async (into: Uint8Array, at: number): Promise<number> => file.copy(into, 0, at);
+    const back = new SlabPresenceStore();
+    const key = await readFile(`${path}.key`);
+    // Without others, WebCrypto's.
+    expect(await decodeSnapshot(back, read, { ...main, key })).toMatchObject({
+      skipped: 0,
+      bytes: file.length,
+    });
+    expect(back.wallets).toBe(1000);
   });
 
   it('tells of relays and ledger nodes when all was good', async () => {

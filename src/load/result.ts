@@ -38,6 +38,7 @@ export interface SecondFigures {
   readonly cpuShares: readonly number[];
   readonly targetCpuShare: number | null;
   readonly targetRssBytes: number | null;
+  readonly targetOpenFiles: number | null;
 }
 
 /** What a generator process cost over the steady window. */
@@ -58,6 +59,8 @@ export interface TargetFigures {
   readonly cpuShare: number;
   readonly rssBytesAtStart: number;
   readonly rssBytesAtEnd: number;
+  readonly openFilesAtStart: number | null;
+  readonly openFilesAtEnd: number | null;
 }
 
 export interface MachineFacts {
@@ -165,7 +168,11 @@ export function mergeSecond(
   second: number,
   samples: readonly SecondSample[],
   before: Readonly<Record<string, number>>,
-  target: { readonly cpuShare: number | null; readonly rssBytes: number | null },
+  target: {
+    readonly cpuShare: number | null;
+    readonly rssBytes: number | null;
+    readonly openFiles: number | null;
+  },
 ): { readonly figures: SecondFigures; readonly counts: Record<string, number> } {
   const counts = addCounts(samples.map((s) => s.counts));
   const grown: Record<string, number> = {};
@@ -183,6 +190,7 @@ export function mergeSecond(
       cpuShares: samples.map((s) => s.cpuShare),
       targetCpuShare: target.cpuShare,
       targetRssBytes: target.rssBytes,
+      targetOpenFiles: target.openFiles,
     },
   };
 }

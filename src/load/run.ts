@@ -233,6 +233,8 @@ class Run {
         cpuShare: cpuSeconds / seconds,
         rssBytesAtStart: from.reading.rssBytes,
         rssBytesAtEnd: now.rssBytes,
+        openFilesAtStart: from.reading.openFiles,
+        openFilesAtEnd: now.openFiles,
       };
     }
     this.#enter('drain');
@@ -253,6 +255,7 @@ class Run {
     const { figures, counts } = mergeSecond(second, samples, this.#counts, {
       cpuShare,
       rssBytes: reading?.rssBytes ?? null,
+      openFiles: reading?.openFiles ?? null,
     });
     this.#counts = counts;
     this.#seconds.push(figures);

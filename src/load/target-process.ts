@@ -1,13 +1,23 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Ticks a second of /proc/PID/stat: the same on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 const pageBytes = 4096;
 
-/** Processor seconds and resident bytes of a process, or null where they cannot be read. */
+/** Processor seconds, resident bytes and open files of a process, or null where they cannot be read. */
 export interface ProcessReading {
   readonly cpuSeconds: number;
   readonly rssBytes: number;
+  /** Files, sockets and all else that has a descriptor; null for a process of somebody else. */
+  readonly openFiles: number | null;
+}
+
+function openFilesOf(pid: number): number | null {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return null;
+  }
 }
 
 /** Reads /proc; null on other systems and for a process that has gone. */
@@ -19,6 +29,7 @@ export function readProcess(pid: number): ProcessReading | null {
     return {
       cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
       rssBytes: Number(fields[21]) * pageBytes,
+      openFiles: openFilesOf(pid),
     };
   } catch {
     return null;

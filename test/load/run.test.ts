@@ -103,7 +103,12 @@ describe('against a real relay', () => {
       expect(r.generator).toHaveLength(2);
       expect(r.generator.every((g) => g.cpuShare > 0)).toBe(true);
       expect(phases).toEqual(['connect', 'warmUp', 'window', 'drain', 'done']);
-      if (process.platform === 'linux') expect(r.targetProcess!.cpuSeconds).toBeGreaterThan(0);
+      if (process.platform === 'linux') {
+        expect(r.targetProcess!.cpuSeconds).toBeGreaterThan(0);
+        // The relay is in this process: a socket for each of its clients, and more besides.
+        expect(r.targetProcess!.openFilesAtEnd).toBeGreaterThan(12);
+        expect(r.seconds.some((f) => (f.targetOpenFiles ?? 0) > 12)).toBe(true);
+      }
     },
   );
 });

@@ -74,7 +74,7 @@ export function resultText(r: LoadResult, o: Output): string {
   if (t !== null)
     out.push(
       `target: ${percent(t.cpuShare)} of a core, ${number(t.rssBytesAtEnd / 1e6)} MB resident ` +
-        `(${number((t.rssBytesAtEnd - t.rssBytesAtStart) / 1e6)} MB more than before)\n`,
+        `(${number((t.rssBytesAtEnd - t.rssBytesAtStart) / 1e6)} MB more than before)${t.openFilesAtEnd === null ? '' : `, ${t.openFilesAtEnd} open files`}\n`,
     );
   const limit = r.verdict.generatorIsLimit
     ? paint(o, 'yellow', 'the generator may be the limit')

@@ -125,6 +125,7 @@ function timeCharts(r: LoadResult): string[] {
     chart('Memory of the target', 'MB', [
       of('resident', (f) => (f.targetRssBytes === null ? null : f.targetRssBytes / 1e6)),
     ]),
+    chart('Open files of the target', '', [of('open files', (f) => f.targetOpenFiles)]),
     percentileChart(r.histograms),
   );
   return charts.filter((c) => c !== '');

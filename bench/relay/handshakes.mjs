@@ -31,14 +31,14 @@ const kinds = [
   { name: 'four-prime key', flags: ['--relay'], bar: 0.7 },
 ];
 
-/** Signatures of one thread on the relay's core, a second of the clock and a second of its processor time. */
+/** Signatures a second of one thread on the relay's core. */
 export function rawSigning(pem) {
   const text = execFileSync(
     'taskset',
     ['-c', serverCore, process.execPath, join(root, 'bench/relay/generator/raw-sign.mjs'), pem],
     { encoding: 'utf8', cwd: root },
   );
-  return JSON.parse(text);
+  return JSON.parse(text).rate;
 }
 
 export async function run(settings) {
@@ -59,7 +59,7 @@ export async function run(settings) {
         const alone = [];
         const sign = () => {
           settings.say(`${name}: signing alone`);
-          alone.push(rawSigning(pem).rate);
+          alone.push(rawSigning(pem));
         };
         try {
           await generator.ask({ what: 'target', port: relay.port, endpoint: relay.endpoint });
@@ -69,7 +69,6 @@ export async function run(settings) {
                 what: 'rate',
                 atOnce,
                 ask: form === 'asking',
-                serverPid: relay.pid,
               };
               if (r === 0) await generator.ask({ ...round, seconds: 0, warm: warm[form] });
               sign();

@@ -53,8 +53,8 @@ export async function run(settings) {
       await relay.stop();
     }
     const after = rawSigning(pem);
-    const rate = (before.rate + after.rate) / 2;
-    const noise = Math.abs(before.rate - after.rate) / rate;
+    const rate = (before + after) / 2;
+    const noise = Math.abs(before - after) / rate;
     const least = clients / rate;
     const group = `${clients.toLocaleString('en-US')} clients, 10 s an attempt`;
     const row = (name, s) => ({

@@ -170,7 +170,7 @@ const commands = {
     return {};
   },
   /** So many at a time, each again as soon as it was answered. */
-  async rate({ atOnce, seconds, ask, warm, serverPid }) {
+  async rate({ atOnce, seconds, ask, warm }) {
     let answered = 0;
     let answeredInAll = 0;
     let counting = false;
@@ -193,20 +193,17 @@ const commands = {
     const until = performance.now() + WARM_SECONDS_MAX * 1_000;
     while (answeredInAll < warm && performance.now() < until) await sleep(50);
     counting = true;
-    const [t, cpu, relayCpu] = [performance.now(), process.cpuUsage(), cpuNanoseconds(serverPid)];
+    const [t, cpu] = [performance.now(), process.cpuUsage()];
     await sleep(seconds * 1_000);
     const elapsed = (performance.now() - t) / 1_000;
     const used = process.cpuUsage(cpu);
-    const relayUsed = cpuNanoseconds(serverPid) - relayCpu;
     counting = false;
     running = false;
     const n = answered;
     await Promise.all(all);
     return {
       rate: n / elapsed,
-      perCpuSecond: (1e9 * n) / relayUsed,
       generatorBusy: (used.user + used.system) / 1e6 / elapsed,
-      warmed: answeredInAll - n,
       bad,
     };
   },
@@ -244,11 +241,6 @@ const commands = {
     const up = clients.filter((c) => c.socket !== null && !c.socket.destroyed).length;
     cut();
     return { up, ...(await storm({ resume, serverPid })) };
-  },
-  cut: async () => {
-    cut();
-    await sleep(300);
-    return {};
   },
 };
 for await (const line of createInterface({ input: process.stdin })) {

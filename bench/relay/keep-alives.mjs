@@ -34,7 +34,7 @@ const warmRounds = 12;
 const roundsMin = 9;
 /** Seconds until the relay has measured its engines and started its threads. */
 const settleSeconds = 5;
-const rawItems = 12_800;
+const rawItems = 6_400;
 
 /** Microseconds of processor time per signature on the relay's core. */
 function raw(engine, first) {
@@ -71,6 +71,9 @@ export async function run(settings) {
   let relay = null;
   const results = [];
   const warming = [];
+  /** Microseconds per signature alone, before and after each round that counts. */
+  const alone = [];
+  const again = [];
   let compared = null;
   let engine = '';
   try {
@@ -85,9 +88,13 @@ export async function run(settings) {
     await relay.stop();
     await start();
     await new Promise((r) => setTimeout(r, 1_000 * settleSeconds));
+    const metrics = await (await fetch(`http://127.0.0.1:${ops}/metrics`)).text();
+    engine = /^ixian_verify_engine\{engine="([^"]+)"/m.exec(metrics)?.[1] ?? 'native';
     for (let r = 0; r < rounds; r++) {
-      settings.say(r < warmRounds ? 'warming' : `round ${r + 1 - warmRounds}`);
+      settings.say(r < warmRounds ? 'warming' : `round ${r + 1 - warmRounds}, verifying with ${engine}`);
       const from = r * perRound;
+      // Right before and after each round, because the machine's own pace changes within minutes.
+      if (r >= warmRounds) alone.push(raw(engine, 5_000_000 + 2 * r * rawItems));
       const result = await generator.ask({
         what: 'renew',
         from,
@@ -95,10 +102,9 @@ export async function run(settings) {
         serverPid: relay.pid,
       });
       (r < warmRounds ? warming : results).push(result);
+      if (r >= warmRounds) again.push(raw(engine, 5_000_000 + (2 * r + 1) * rawItems));
     }
     compared = await generator.ask({ what: 'compare', from: 0, to: wallets });
-    const metrics = await (await fetch(`http://127.0.0.1:${ops}/metrics`)).text();
-    engine = /^ixian_verify_engine\{engine="([^"]+)"/m.exec(metrics)?.[1] ?? 'native';
     await relay.stop();
     relay = null;
   } finally {
@@ -106,15 +112,8 @@ export async function run(settings) {
     await relay?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-  settings.say(`verifying alone with ${engine}`);
-  const alone = [];
-  const again = [];
-  for (let r = 0; r < counting; r++) {
-    alone.push(raw(engine, 5_000_000 + 2 * r * rawItems));
-    again.push(raw(engine, 5_000_000 + (2 * r + 1) * rawItems));
-  }
   const us = (list) => median(list.map((r) => r.cpuMicroseconds));
-  const share = median(alone) / us(results);
+  const share = median(results.map((r, i) => (alone[i] + again[i]) / 2 / r.cpuMicroseconds));
   const noise = noiseOf(again.map((x, i) => x / alone[i]));
   const group = `keys never seen before, ${engine}, one core for threads and all`;
   return {

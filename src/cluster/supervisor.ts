@@ -375,6 +375,8 @@ export class Supervisor {
       { kind: 'gauge', name: 'ixian_workers', labels: {}, value: this.#workers.size },
       { kind: 'gauge', name: 'ixian_handovers_pending', labels: {}, value: this.#pending },
     ];
+    for (const [worker, value] of this.loads)
+      out.push({ kind: 'gauge', name: 'ixian_worker_connections', labels: { worker }, value });
     for (const s of this.#o.counters.samples())
       if (s.kind !== 'histogram' && 'value' in s.metric)
         out.push({ kind: s.kind, name: s.name, labels: s.labels, value: s.metric.value });

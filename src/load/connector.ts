@@ -16,6 +16,8 @@ export interface ConnectorOptions {
 /** First pause after a failed attempt; doubles with each further one, up to the largest, and varies by half. */
 const retryMs = 250;
 const retryMsMax = 8_000;
+/** A handshake takes longer than it is late by this. */
+const lookEveryMs = 5;
 
 /**
  * Brings clients to the relay: so many a second, so many at once, each attempt bounded, failed ones again after a
@@ -29,6 +31,9 @@ export class Connector {
   readonly #underway = new Set<LoadClient>();
   readonly #failures = new Map<LoadClient, number>();
   #nextMs = 0;
+  /** Whether it was started and not stopped, and whether the pacer looks: not while nobody waits. */
+  #started = false;
+  #looking = false;
   #random: () => number;
 
   constructor(
@@ -45,11 +50,21 @@ export class Connector {
 
   start(nowMs: number): void {
     this.#nextMs = nowMs;
-    this.options.pacer.add(this.#tick);
+    this.#started = true;
+    this.#look(this.waiting > 0);
+  }
+
+  #look(looking: boolean): void {
+    if (looking === this.#looking) return;
+    this.#looking = looking;
+    const { pacer } = this.options;
+    if (looking) pacer.add(this.#tick, lookEveryMs);
+    else pacer.remove(this.#tick);
   }
 
   stop(): void {
-    this.options.pacer.remove(this.#tick);
+    this.#started = false;
+    this.#look(false);
     this.#queue.length = 0;
     this.#queueAt = 0;
     this.#later.length = 0;
@@ -58,6 +73,7 @@ export class Connector {
   /** Begins this client's connection when its turn comes. */
   add(client: LoadClient): void {
     this.#queue.push(client);
+    this.#look(this.#started);
   }
 
   readonly #tick = (nowMs: number): boolean => {
@@ -85,6 +101,7 @@ export class Connector {
       client.connect(nowMs);
       worked = true;
     }
+    if (this.waiting === 0) this.#look(false);
     return worked;
   };
 
@@ -107,5 +124,6 @@ export class Connector {
     let at = this.#later.length;
     while (at > 0 && this.#later[at - 1]!.fromMs > entry.fromMs) at--;
     this.#later.splice(at, 0, entry);
+    this.#look(this.#started);
   }
 }

@@ -16,6 +16,8 @@ import { isLoopback } from './target.js';
 
 /** All clients get their pings within this time, a slice of them in every look. */
 const liveRoundMs = 1_000;
+/** Slices no smaller than what falls into this time. */
+const liveEveryMs = 50;
 
 /** What the groups of one process share. */
 export interface GroupSetting {
@@ -207,7 +209,7 @@ export class GroupRunner {
     for (const c of this.clients) this.#connector.add(c);
     this.#connector.start(nowMs);
     this.#liveMs = nowMs;
-    this.setting.pacer.add(this.#live);
+    this.setting.pacer.add(this.#live, liveEveryMs);
   }
 
   /** Pings, a slice of the clients at a time. */

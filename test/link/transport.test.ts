@@ -1,8 +1,9 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock/index.js';
 import { memoryPair } from '../../src/link/memory.js';
 import { MessageInbox } from '../../src/link/message-inbox.js';
-import { DialError, dialTcp, listenTcp } from '../../src/link/node/tcp.js';
+import { adoptTcp, DialError, dialTcp, listenTcp } from '../../src/link/node/tcp.js';
 import { dialNodeWs } from '../../src/link/node/ws-client.js';
 import { isIpv4, plainAddress, type Transport, transportHighWaterBytes } from '../../src/link/transport.js';
 import { WsDialError } from '../../src/link/ws-client.js';
@@ -440,5 +441,27 @@ describe('addresses', () => {
     ['', false],
   ])('isIpv4(%s) is %s', (text, is) => {
     expect(isIpv4(text)).toBe(is);
+  });
+});
+
+describe('an adopted TCP connection', () => {
+  it('tells who waits for the end of its socket when it ends, and not before', async () => {
+    const server = createServer({ pauseOnConnect: true });
+    await new Promise<void>((r) => server.listen(0, '127.0.0.1', r));
+    const { port } = server.address() as AddressInfo;
+    const peer = connect(port, '127.0.0.1');
+    const socket = await new Promise<Socket>((r) => server.once('connection', r));
+    let ended = 0;
+    socket.once('close', () => ended++);
+    const transport = adoptTcp(socket);
+    const received = new Recorder(transport);
+    peer.write('there');
+    await received.until((r) => r.bytes === 5);
+    expect(ended).toBe(0);
+    peer.end();
+    await received.until((r) => r.ended !== null);
+    await new Promise((r) => setTimeout(r, 20));
+    expect(ended).toBe(1);
+    server.close();
   });
 });

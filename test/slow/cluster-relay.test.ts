@@ -91,7 +91,11 @@ describe('a relay of several processes', () => {
     const two = await relay(2);
     const six = await members(two, 6);
     await until('counted', async () => (await metric(two, 'ixian_sessions')) === 6);
+    await until('known', async () => (await metric(two, 'ixian_worker_connections')) === 6);
     const page = await (await fetch(`http://127.0.0.1:${two.ops}/metrics`)).text();
+    // Given out by what each holds, which the parent must know.
+    for (const worker of ['w1', 'w2'])
+      expect(page).toMatch(new RegExp(`ixian_worker_connections\\{worker="${worker}"\\} 3`));
     expect(page).toMatch(/process_resident_memory_bytes\{process="w1"\} \d+/);
     expect(page).toMatch(/process_resident_memory_bytes\{process="w2"\} \d+/);
     const list = async (query: string) =>
@@ -116,5 +120,7 @@ describe('a relay of several processes', () => {
     });
     expect(ended.status).toBe(200);
     await until('ended', () => six.some((c) => c.closes.length === 1));
+    for (const c of clients.splice(0)) c.end();
+    await until('gone', async () => (await metric(two, 'ixian_worker_connections')) === 0);
   });
 });

@@ -51,7 +51,8 @@ interface HandleOptions extends SocketConstructorOpts {
 /**
  * The connection of `socket`, which was accepted and has read nothing yet, as a socket that reads by `onRead`. Only a
  * constructor takes that option, and a server gives none to its sockets: so the connection moves to a new one, and the
- * old one is closed without it. Null, and nothing has changed, where this Node has no handle to move.
+ * old one is closed without it. Who waits for the old one's 'close' waits for the connection's end and hears of that.
+ * Null, and nothing has changed, where this Node has no handle to move.
  */
 export function readingInto(socket: Socket, onRead: OnRead): Socket | null {
   const handle = (socket as Handled)._handle;
@@ -64,6 +65,8 @@ export function readingInto(socket: Socket, onRead: OnRead): Socket | null {
   };
   const reading = new Socket(options);
   (socket as Handled)._handle = null;
+  for (const waiting of socket.rawListeners('close')) reading.on('close', waiting as () => void);
+  socket.removeAllListeners('close');
   socket.on('error', () => undefined);
   socket.destroy();
   return reading;

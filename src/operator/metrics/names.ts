@@ -99,6 +99,9 @@ export const METRICS: readonly MetricSpec[] = [
     'result',
   ]),
   m('gauge', 'ixian_workers', 'Worker processes'),
+  m('gauge', 'ixian_worker_connections', 'Connections of each worker process, as they are given out by', [
+    'worker',
+  ]),
   m('counter', 'ixian_worker_restarts_total', 'Worker processes replaced because they had ended', ['reason']),
   m('counter', 'ixian_cluster_messages_total', 'Stream messages between the processes of this relay', [
     'result',

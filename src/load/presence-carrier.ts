@@ -18,6 +18,14 @@ const roundsMax = 5;
 /** Wallets made in one go before received bytes are looked at. */
 const makeAtOnce = 200;
 
+/**
+ * Age of a claim in seconds at which a keep-alive renews it while the others are still brought: relays forget a presence 300
+ * seconds after its claim, and what comes after the filling needs the rest.
+ */
+const renewAfterSeconds = 200;
+/** Renewed in one turn at most, so that a slow relay still gets new ones. */
+const renewedPerTurnMax = 64;
+
 /** What the relay's store says of a set of wallets. */
 export interface Comparison {
   /** The last claim sent is what the relay answers. */
@@ -32,6 +40,11 @@ export interface Comparison {
 export class PresenceCarrier {
   readonly #questions = new OpenQuestions('presence');
   #turn = 0;
+  /** Wallets that were sent again: their claims are younger than their place in the order says. */
+  readonly #sentAgain = new Set<number>();
+  /** The next wallet to be renewed; they grow old in their order. */
+  #oldest = 0;
+  #filling = false;
 
   constructor(
     private readonly ctx: ActivityContext,
@@ -69,6 +82,7 @@ export class PresenceCarrier {
       let done = 0;
       const tick = (nowMs: number): boolean => {
         this.#questions.expire(nowMs - answerMs, nowMs);
+        const renewed = this.#filling ? this.#renew(nowMs) : 0;
         const due = Math.min(list.length, Math.ceil(((nowMs - startMs) * perSecond) / 1000));
         let n = 0;
         while (done < due && n < makeAtOnce && each(list[done]!, nowMs)) {
@@ -79,14 +93,49 @@ export class PresenceCarrier {
           this.ctx.pacer.remove(tick);
           resolve();
         }
-        return n > 0;
+        return n + renewed > 0;
       };
       this.ctx.pacer.add(tick);
     });
   }
 
-  /** Makes the wallets and sends their presences until the relay answers with every one of them. */
+  /** Keep-alives for those whose claim is getting old; how many. */
+  #renew(nowMs: number): number {
+    const { claimed, size } = this.wallets;
+    const now = Math.floor(Date.now() / 1000);
+    let renewed = 0;
+    for (let looked = 0; looked < size && renewed < renewedPerTurnMax; looked++) {
+      const i = this.#oldest;
+      const at = claimed[i]!;
+      if (at === 0) break;
+      const isYoung = at + renewAfterSeconds > now;
+      if (isYoung && !this.#sentAgain.has(i)) break;
+      if (!isYoung) {
+        const client = this.next();
+        if (client === null || client.blocked) break;
+        client.send(Code.keepAlivePresence, this.wallets.keepAlive(i, now), nowMs);
+        this.ctx.metrics.add('presences.renewed');
+        renewed++;
+      }
+      this.#oldest = (i + 1) % size;
+    }
+    return renewed;
+  }
+
+  /**
+   * Makes the wallets and sends their presences until the relay answers with every one of them. When that takes long, the
+   * first ones are renewed meanwhile: at the end all are stored and alive.
+   */
   async fill(): Promise<void> {
+    this.#filling = true;
+    try {
+      await this.#fill();
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  async #fill(): Promise<void> {
     const { metrics } = this.ctx;
     let missing = Array.from({ length: this.wallets.size }, (_, i) => i);
     for (let round = 0; round < roundsMax && missing.length > 0; round++) {
@@ -94,6 +143,7 @@ export class PresenceCarrier {
         const client = this.next();
         if (client === null || client.blocked) return false;
         if (round === 0) this.wallets.make(i, i + 1);
+        else this.#sentAgain.add(i);
         client.send(Code.updatePresence, this.wallets.presence(i, Math.floor(Date.now() / 1000)), nowMs);
         metrics.add('presences.sent');
         return true;

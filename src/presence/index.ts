@@ -7,6 +7,7 @@ export * from './keep-alive.js';
 export { MemoryPresenceStore } from './memory-store.js';
 export * from './pow.js';
 export * from './presence.js';
+export { addressesPerPacketMax } from './presence-intake.js';
 export * from './rules-claim.js';
 export * from './rules-hostname.js';
 export * from './rules-pow.js';

@@ -1,24 +1,16 @@
 import type { Counter, Counters } from '../counters/index.js';
-import type { VerifyEngine, VerifyItem } from '../identity/index.js';
-import { bytesEqual, bytesKey, DecodeError, type Network, type NodeType } from '../wire/index.js';
-import type { PresenceAddress } from './address.js';
+import type { VerifyEngine } from '../identity/index.js';
+import { bytesEqual, type Network, type NodeType } from '../wire/index.js';
 import { isPresenceType, type PresenceType } from './constants.js';
-import { keepAliveOf } from './keep-alive.js';
 import { KeepAliveIntake } from './keep-alive-intake.js';
-import { type DecodedPresence, decodePresence, type Presence } from './presence.js';
+import type { Presence } from './presence.js';
+import { PresenceIntake } from './presence-intake.js';
 import type { ClaimContext, ClaimProblem, FreshnessProblem } from './rules-claim.js';
 import { NO_POW_KNOWLEDGE, type PowKnowledge } from './rules-pow.js';
-import {
-  entryProblem,
-  judgeAddress,
-  keyProblem,
-  type PresenceProblem,
-  replacesStored,
-} from './rules-presence.js';
-import { timeProblem } from './rules-time.js';
+import type { PresenceProblem } from './rules-presence.js';
 import { SignatureGate } from './signature-gate.js';
 import type { PresenceStore } from './store.js';
-import { claimItem, type DroppedAddress } from './verify.js';
+import type { DroppedAddress } from './verify.js';
 
 /** Why a keep-alive changed nothing. */
 export type KeepAliveRefusal =
@@ -94,15 +86,6 @@ export interface PresenceServiceOptions {
   readonly counters?: Counters;
 }
 
-/** Endpoints of one packet worth a signature check: what a wallet may keep, and a little more. */
-export const addressesPerPacketMax = 16;
-
-interface Candidate {
-  readonly address: PresenceAddress;
-  readonly item: VerifyItem;
-  readonly powVerified: boolean;
-}
-
 /**
  * Takes keep-alives and presences from anybody and keeps the store true. Cheap checks come first, so that a
  * replayed, stale or future claim never costs an RSA operation; signatures are verified off this thread, and
@@ -119,6 +102,7 @@ export class PresenceService {
   readonly #counters: Counters | null;
   readonly #counted = new Map<string, Counter>();
   readonly #intake: KeepAliveIntake;
+  readonly #presenceIntake: PresenceIntake;
   #own: Presence | null = null;
 
   constructor(options: PresenceServiceOptions) {
@@ -130,12 +114,16 @@ export class PresenceService {
     this.#pow = options.pow ?? (() => NO_POW_KNOWLEDGE);
     this.#gate = new SignatureGate(options.engine, options.pendingMax);
     this.#counters = options.counters ?? null;
-    this.#intake = new KeepAliveIntake({
+    const shared = {
       store: this.store,
       gate: this.#gate,
       now: this.#now,
-      network: this.#network,
       context: () => this.#context(),
+    };
+    this.#presenceIntake = new PresenceIntake(shared);
+    this.#intake = new KeepAliveIntake({
+      ...shared,
+      network: this.#network,
       isOwn: (wallet) => this.#isOwn(wallet),
       restoreOwn: () => this.#restoreOwn(),
     });
@@ -203,113 +191,31 @@ export class PresenceService {
    * store anyway are set aside before any signature is looked at.
    */
   async receivePresence(bytes: Uint8Array, options: ReceiveOptions = {}): Promise<PresenceOutcome> {
-    const outcome = await this.#presence(bytes, options);
-    this.#count('presence_updates_total', 'Presences received', outcome);
-    return outcome;
+    const { allow } = options;
+    // One copy of the bytes, because the caller may reuse them while signatures are checked.
+    const [outcome] = await this.#presences(
+      [bytes.slice()],
+      allow && ((_at, operations) => allow(operations)),
+    );
+    return outcome!;
   }
 
-  async #presence(bytes: Uint8Array, options: ReceiveOptions): Promise<PresenceOutcome> {
-    const dropped: DroppedAddress[] = [];
-    const refused = (reason: PresenceRefusal): PresenceOutcome => ({ kind: 'refused', reason, dropped });
-    let packet: DecodedPresence;
-    try {
-      // One copy of the bytes, because the caller may reuse them while signatures are checked.
-      packet = decodePresence(bytes.slice());
-    } catch (e) {
-      if (e instanceof DecodeError) return refused('malformed');
-      throw e;
-    }
-    const key = keyProblem(packet);
-    if (key !== null) return refused(key);
-    for (const _ of packet.malformed) dropped.push({ device: null, reason: 'malformed' });
-    const { candidates, known } = this.#candidates(packet, dropped);
-    if (candidates.length > 0 && options.allow?.(candidates.length) === false) {
-      for (const c of candidates) dropped.push({ device: c.address.device, reason: 'rate' });
-      candidates.length = 0;
-    }
-    const verdicts = candidates.length === 0 ? [] : await this.#verify(candidates.map((c) => c.item));
-    if (verdicts === null) return refused('engine');
-    const valid = candidates.filter((c, i) => {
-      if (verdicts[i] === true) return true;
-      dropped.push({ device: c.address.device, reason: verdicts[i] === 'busy' ? 'busy' : 'signature' });
-      return false;
-    });
-    const changed = this.#applyPresence(packet, newestPerDevice(valid), dropped);
-    if (changed.length > 0) {
-      const { version, wallet, publicKey } = packet;
-      return {
-        kind: 'changed',
-        presence: { version, wallet, publicKey, metadata: null, addresses: changed },
-        dropped,
-      };
-    }
-    return known || valid.length > 0 ? { kind: 'unchanged', dropped } : refused('no-address');
+  /**
+   * {@link receivePresence} for many at once, from one sender or several: their signatures are verified in one call. Applied
+   * in their order; the outcomes are in it, too. The messages must stay as they are until the promise settles, and what
+   * the outcomes hold are views into them.
+   */
+  receivePresences(messages: readonly Uint8Array[]): Promise<PresenceOutcome[]> {
+    return this.#presences(messages);
   }
 
-  /** Endpoints worth a signature check, newest first when there are too many. */
-  #candidates(
-    packet: DecodedPresence,
-    dropped: DroppedAddress[],
-  ): { readonly candidates: Candidate[]; readonly known: boolean } {
-    const now = this.#now();
-    const ctx = this.#context();
-    const candidates: Candidate[] = [];
-    let known = false;
-    for (const address of packet.addresses) {
-      const drop = (reason: DroppedAddress['reason']): void =>
-        void dropped.push({ device: address.device, reason });
-      const entry = entryProblem(address, now);
-      if (entry !== null) {
-        drop(entry);
-        continue;
-      }
-      const stored = this.store.entry(packet.wallet, address.device);
-      if (stored !== null && !replacesStored(stored.address, address)) {
-        known = true;
-        continue;
-      }
-      const { problem, powVerified } = judgeAddress(packet.wallet, address, now, ctx);
-      const item =
-        problem === null ? claimItem(keepAliveOf(packet.wallet, address), packet.publicKey, ctx) : null;
-      if (item === null) drop(problem ?? 'unsigned');
-      else candidates.push({ address, item, powVerified });
-    }
-    if (candidates.length > addressesPerPacketMax) {
-      candidates.sort((a, b) => b.address.lastSeen - a.address.lastSeen);
-      for (const c of candidates.splice(addressesPerPacketMax))
-        dropped.push({ device: c.address.device, reason: 'surplus' });
-    }
-    return { candidates, known };
-  }
-
-  #applyPresence(
-    packet: Presence,
-    valid: readonly Candidate[],
-    dropped: DroppedAddress[],
-  ): PresenceAddress[] {
-    const changed: PresenceAddress[] = [];
-    for (const { address, powVerified } of valid) {
-      const stored = this.store.entry(packet.wallet, address.device);
-      if (stored !== null && !replacesStored(stored.address, address)) continue;
-      if (timeProblem(address.lastSeen, this.#now()) !== null) continue;
-      const result = this.store.upsert(packet, address, { powVerified });
-      if (result === 'device-cap' || result === 'full') {
-        dropped.push({ device: address.device, reason: result });
-        continue;
-      }
-      this.store.markAnnounced(packet.wallet, address.device, address.lastSeen);
-      changed.push(address);
-    }
-    return changed;
-  }
-
-  async #verify(items: readonly VerifyItem[]): Promise<(boolean | 'busy')[] | null> {
-    try {
-      return await this.#gate.verify(items);
-    } catch {
-      // Closed, because the node is stopping, or its threads died: nothing is known of the signatures.
-      return null;
-    }
+  async #presences(
+    messages: readonly Uint8Array[],
+    allow?: (at: number, operations: number) => boolean,
+  ): Promise<PresenceOutcome[]> {
+    const outcomes = await this.#presenceIntake.receive(messages, allow);
+    for (const o of outcomes) this.#count('presence_updates_total', 'Presences received', o);
+    return outcomes;
   }
 
   #count(name: string, help: string, outcome: { readonly kind: string; readonly reason?: string }): void {
@@ -325,15 +231,4 @@ export class PresenceService {
     }
     counter.add();
   }
-}
-
-/** One endpoint per device, the newest (05 §8.1 Strict); only verified ones are compared. */
-function newestPerDevice(valid: readonly Candidate[]): Candidate[] {
-  const newest = new Map<string, Candidate>();
-  for (const c of valid) {
-    const id = bytesKey(c.address.device);
-    const other = newest.get(id);
-    if (other === undefined || other.address.lastSeen < c.address.lastSeen) newest.set(id, c);
-  }
-  return [...newest.values()];
 }

@@ -5,6 +5,8 @@ import {
   type KeepAliveOutcome,
   keepAliveChunks,
   keepAliveOf,
+  type PresenceAddress,
+  type PresenceOutcome,
   PresenceRequestLimiter,
   presenceAnswer,
   presenceChunks,
@@ -21,9 +23,9 @@ import {
   encodeGetPresence2,
   sealFrame,
 } from '../wire/index.js';
+import { ClaimInbox, KEEP_ALIVES, PRESENCES } from './claim-inbox.js';
 import type { RelayContext } from './context.js';
 import type { Claim, Gossip } from './gossip.js';
-import { KeepAliveInbox } from './keep-alive-inbox.js';
 import type { RelayPeer } from './peer.js';
 
 /** Keep-alives of one chunk that are looked at (docs/protocol/04 §6.2). */
@@ -37,13 +39,35 @@ interface Sender {
   readonly newestBefore: number;
 }
 
-/** Where the wallet stands in a keep-alive of version 2: behind the version and a length of one byte. */
+/** As {@link Sender}, of a presence. */
+interface Carrier extends Sender {
+  /** Called when all that follows from the presence has been done. */
+  readonly done: (() => void) | undefined;
+}
+
+/** Versions of keep-alives and presences whose wallet stands where {@link walletAt} says. */
+const keepAliveVersion = 2;
+const presenceVersion = 1;
+/** Where the wallet stands in them: behind the version and a length of one byte. */
 const walletAt = 2;
 
-/** False when the keep-alive is surely not about that wallet (docs/protocol/05 §5). */
-function mayBeOf(keepAlive: Uint8Array, wallet: Uint8Array): boolean {
-  if (keepAlive[0] !== 2 || keepAlive[1] !== wallet.length) return true;
-  return bytesEqualAt(keepAlive, walletAt, wallet.length, wallet);
+/** False when a claim of that version is surely not about that wallet (docs/protocol/05 §4.1, §5.1). */
+function mayBeOf(claim: Uint8Array, version: number, wallet: Uint8Array): boolean {
+  if (claim[0] !== version || claim[1] !== wallet.length) return true;
+  return bytesEqualAt(claim, walletAt, wallet.length, wallet);
+}
+
+/** An endpoint of a verified presence as a claim; encoded only for those who are told of it. */
+function claimOf(wallet: Uint8Array, address: PresenceAddress): Claim {
+  const ka = keepAliveOf(wallet, address);
+  let encoded: Uint8Array | null = null;
+  return {
+    ...ka,
+    get bytes() {
+      encoded ??= encodeKeepAlive(ka);
+      return encoded;
+    },
+  };
 }
 
 /**
@@ -56,20 +80,26 @@ export class PresenceHandlers {
   readonly #answered: Counter;
   readonly #unknown: Counter;
   readonly #asked = new PresenceRequestLimiter();
-  readonly #inbox: KeepAliveInbox<Sender>;
+  readonly #keepAlives: ClaimInbox<Sender, KeepAliveOutcome>;
+  readonly #presences: ClaimInbox<Carrier, PresenceOutcome>;
 
   constructor(
     private readonly ctx: RelayContext,
     private readonly gossip: Gossip,
   ) {
-    this.#inbox = new KeepAliveInbox({
-      judge: (messages) => ctx.presences.receiveKeepAlives(messages),
+    this.#presences = new ClaimInbox(PRESENCES, {
+      judge: (messages) => ctx.presences.receivePresences(messages),
+      judged: (_bytes, sender, outcome) => this.#presenceJudged(sender, outcome),
+      failed: (error) => this.#failed(Code.updatePresence, error),
+    });
+    this.#keepAlives = new ClaimInbox(KEEP_ALIVES, {
+      judge: (messages) => {
+        // What came before them goes to the verify engine before them.
+        this.#presences.flush();
+        return ctx.presences.receiveKeepAlives(messages);
+      },
       judged: (bytes, sender, outcome) => this.#keepAliveJudged(bytes, sender, outcome),
-      failed: (error) =>
-        ctx.log('error', 'handler_error', {
-          code: Code.keepAlivePresence,
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        }),
+      failed: (error) => this.#failed(Code.keepAlivePresence, error),
     });
     const lookups = (result: string): Counter =>
       ctx.counters.counter(
@@ -89,18 +119,22 @@ export class PresenceHandlers {
       .add();
   }
 
-  async #bounded(peer: RelayPeer, what: string, work: () => Promise<void>): Promise<void> {
+  #failed(code: number, error: unknown): void {
+    this.ctx.log('error', 'handler_error', {
+      code,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  }
+
+  /** False, and counted, when the peer has as much in progress as it may. */
+  #begins(peer: RelayPeer, what: 'keep_alives' | 'presences'): boolean {
     const n = this.#pending.get(peer.id) ?? 0;
     if (n >= pendingPerPeerMax) {
       this.#count(what, 'peer_limit');
-      return;
+      return false;
     }
     this.#pending.set(peer.id, n + 1);
-    try {
-      await work();
-    } finally {
-      this.#left(peer);
-    }
+    return true;
   }
 
   #left(peer: RelayPeer): void {
@@ -111,16 +145,17 @@ export class PresenceHandlers {
 
   /** One keep-alive (code 34, or an entry of code 7); judged together with all that arrive in this turn. */
   keepAlive(peer: RelayPeer, payload: Uint8Array): void {
-    const n = this.#pending.get(peer.id) ?? 0;
-    if (n >= pendingPerPeerMax) {
-      this.#count('keep_alives', 'peer_limit');
-      return;
-    }
-    this.#pending.set(peer.id, n + 1);
+    if (!this.#begins(peer, 'keep_alives')) return;
+    this.#keepAlives.add(payload, {
+      peer,
+      newestBefore: this.#newestBefore(peer, payload, keepAliveVersion),
+    });
+  }
+
+  /** Nothing but the connection's own wallet is proven by a claim. */
+  #newestBefore(peer: RelayPeer, claim: Uint8Array, version: number): number {
     const { address } = peer.info;
-    // Nothing but the connection's own wallet is proven by a keep-alive.
-    const newestBefore = mayBeOf(payload, address) ? this.#newest(address) : Number.POSITIVE_INFINITY;
-    this.#inbox.add(payload, { peer, newestBefore });
+    return mayBeOf(claim, version, address) ? this.#newest(address) : Number.POSITIVE_INFINITY;
   }
 
   #keepAliveJudged(
@@ -176,22 +211,33 @@ export class PresenceHandlers {
     sessions.prove(peer, 'key');
   }
 
-  /** One presence (code 24, or an entry of code 19). */
-  presence(peer: RelayPeer, payload: Uint8Array): Promise<void> {
-    const bytes = payload.slice();
-    return this.#bounded(peer, 'presences', async () => {
-      const newestBefore = this.#newest(peer.info.address);
-      const outcome = await this.ctx.presences.receivePresence(bytes);
-      if (outcome.kind !== 'changed') return;
+  /**
+   * One presence (code 24, or an entry of code 19); judged together with all that arrive in this turn. `done` is called
+   * once, also when it was not looked at.
+   */
+  presence(peer: RelayPeer, payload: Uint8Array, done?: () => void): void {
+    if (!this.#begins(peer, 'presences')) {
+      done?.();
+      return;
+    }
+    const newestBefore = this.#newestBefore(peer, payload, presenceVersion);
+    this.#presences.add(payload, { peer, newestBefore, done });
+  }
+
+  #presenceJudged({ peer, newestBefore, done }: Carrier, outcome: PresenceOutcome | null): void {
+    this.#left(peer);
+    try {
+      if (outcome?.kind !== 'changed') return;
       const { wallet, addresses } = outcome.presence;
       for (const a of addresses) {
-        const ka = keepAliveOf(wallet, a);
-        const claim: Claim = { ...ka, bytes: encodeKeepAlive(ka) };
+        const claim = claimOf(wallet, a);
         // The endpoints of a presence are signed keep-alives; the first one of a client comes in its presence.
         this.#maybeProve(peer, claim, newestBefore);
         this.gossip.changed(claim, peer, true, true);
       }
-    });
+    } finally {
+      done?.();
+    }
   }
 
   /** getPresence2: every stored endpoint in chunks of ten, or silence (05 §10.3). */

@@ -177,7 +177,9 @@ export class PresenceSide {
         .add();
       return;
     }
-    await Promise.all(m.presences.map((p) => this.#handlers.presence(peer, p)));
+    await Promise.all(
+      m.presences.map((p) => new Promise<void>((done) => this.#handlers.presence(peer, p, done))),
+    );
     this.#questions.answered(m.prefix);
   }
 

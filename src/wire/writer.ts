@@ -1,4 +1,6 @@
 const utf8 = new TextEncoder();
+/** Strings of at most this many UTF-16 units have a length of one byte, whatever they hold. */
+const shortUnitsMax = 42;
 
 /** Growing little-endian buffer; every integer is written in its canonical (shortest) form. Chainable. */
 export class ByteWriter {
@@ -115,7 +117,13 @@ export class ByteWriter {
 
   /** `netstr` from text (01 §4.2); unpaired surrogates become U+FFFD. */
   netstr(text: string): this {
-    return this.netstrBytes(utf8.encode(text));
+    if (text.length > shortUnitsMax) return this.netstrBytes(utf8.encode(text));
+    // In place: an array for every hostname is more than it holds.
+    const at = this.#room(1 + 3 * text.length);
+    const { written } = utf8.encodeInto(text, this.#buf.subarray(at + 1));
+    this.#buf[at] = written;
+    this.#at = at + 1 + written;
+    return this;
   }
 
   /** `netstr` from its UTF-8 bytes. */
@@ -142,5 +150,16 @@ export class ByteWriter {
   /** A copy of what was written; the writer may go on. */
   bytes(): Uint8Array {
     return this.#buf.slice(0, this.#at);
+  }
+
+  /** What was written, until something else is. */
+  view(): Uint8Array {
+    return this.#buf.subarray(0, this.#at);
+  }
+
+  /** Begins anew in the same buffer. */
+  clear(): this {
+    this.#at = 0;
+    return this;
   }
 }

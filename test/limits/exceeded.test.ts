@@ -359,16 +359,16 @@ describe('beyond its limit', () => {
 
   it('presence work of one connection: no more than so much in progress', async () => {
     const stage = await relayStage();
-    const waiting = { ...stage.ctx, presences: { receivePresence: () => new Promise(() => undefined) } };
+    const waiting = { ...stage.ctx, presences: { receivePresences: () => new Promise(() => undefined) } };
     const handlers = new PresenceHandlers(
       waiting as unknown as RelayContext,
       new Gossip(stage.ctx, () => undefined),
     );
     const { peer } = stage.join('C', 'inbound', walletOf(1));
-    for (let i = 0; i < pendingPerPeerMax + 3; i++) void handlers.presence(peer, Uint8Array.of(i & 255));
+    for (let i = 0; i < pendingPerPeerMax + 3; i++) handlers.presence(peer, Uint8Array.of(i & 255));
     expect(stage.counters.counter('ixian_presences_total', '', { result: 'peer_limit' }).value).toBe(3);
     const { peer: other } = stage.join('C', 'inbound', walletOf(2));
-    void handlers.presence(other, Uint8Array.of(1));
+    handlers.presence(other, Uint8Array.of(1));
     expect(stage.counters.counter('ixian_presences_total', '', { result: 'peer_limit' }).value).toBe(3);
   });
 

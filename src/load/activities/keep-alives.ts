@@ -12,6 +12,8 @@ const perTurnMax = 64;
 /** A keep-alive that is watched is asked for again after this long, until it is seen or given up. */
 const watchMs = 5;
 const watchGiveUpMs = 10_000;
+/** Comparisons without one more wallet as sent, after which the relay is taken at its word: some has been lost. */
+const vainComparisonsMax = 20;
 
 /**
  * Signed keep-alives of many wallets over few connections, as a relay gets them from others: every one a new signature
@@ -149,13 +151,14 @@ export class KeepAlives implements RunningActivity {
   async #compare(): Promise<void> {
     const { metrics } = this.ctx;
     let list = Array.from({ length: this.#wallets.size }, (_, i) => i);
-    for (;;) {
+    for (let vain = 0; vain < vainComparisonsMax; ) {
       const { current, stale, absent } = await this.#carrier.compare(list);
       metrics.add('keepAlives.stored', current);
       metrics.count('keepAlives.stale').value = stale.length;
       metrics.count('keepAlives.absent').value = absent.length;
       list = [...stale, ...absent];
       if (list.length === 0) break;
+      vain = current > 0 ? 0 : vain + 1;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     this.#compared = true;

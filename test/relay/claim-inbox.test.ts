@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { type KeepAliveOutcome, keepAliveBytesMax } from '../../src/presence/index.js';
-import { KeepAliveInbox, keepAliveBatchItemsMax } from '../../src/relay/keep-alive-inbox.js';
+import { type KeepAliveOutcome, keepAliveBytesMax, presenceBytesMax } from '../../src/presence/index.js';
+import { ClaimInbox, KEEP_ALIVES, keepAliveBatchItemsMax, PRESENCES } from '../../src/relay/claim-inbox.js';
 
 const turn = (): Promise<void> => new Promise((r) => setImmediate(r));
 const replay: KeepAliveOutcome = { kind: 'refused', reason: 'replay' };
 
-function inbox(judge?: (m: readonly Uint8Array[]) => Promise<KeepAliveOutcome[]>) {
+function inbox(judge?: (m: readonly Uint8Array[]) => Promise<KeepAliveOutcome[]>, kind = KEEP_ALIVES) {
   const batches: number[] = [];
   const judged: { bytes: Uint8Array; sender: number; outcome: KeepAliveOutcome | null }[] = [];
   const errors: unknown[] = [];
-  const box = new KeepAliveInbox<number>({
+  const box = new ClaimInbox<number, KeepAliveOutcome>(kind, {
     judge: (m) => {
       batches.push(m.length);
       return judge?.(m) ?? Promise.resolve(m.map(() => replay));
@@ -56,6 +56,29 @@ describe('keep-alives of one turn', () => {
     box.add(new Uint8Array(1_000_000).fill(2), 0);
     await turn();
     expect(judged[0]!.bytes.length).toBe(keepAliveBytesMax + 1);
+  });
+
+  it('presences of every length are kept whole, and what is too long up to the length that shows it', async () => {
+    const { box, judged } = inbox(undefined, PRESENCES);
+    // The third fills a buffer for many, the fourth is longer than one.
+    const sizes = [0, 1_150, 65_536, 65_537, presenceBytesMax, 1_150];
+    sizes.forEach((size, i) => {
+      box.add(new Uint8Array(size).fill(i), i);
+    });
+    box.add(new Uint8Array(presenceBytesMax + 1_000), 6);
+    await turn();
+    expect(judged.map((j) => j.bytes.length)).toEqual([...sizes, presenceBytesMax + 1]);
+    expect(judged.slice(0, 6).every((j, i) => j.bytes.every((b) => b === i))).toBe(true);
+  });
+
+  it('what has come in is judged at once when asked for, and not again', async () => {
+    const { box, batches } = inbox();
+    box.add(Uint8Array.of(1), 1);
+    box.flush();
+    box.flush();
+    expect(batches).toEqual([1]);
+    await turn();
+    expect(batches).toEqual([1]);
   });
 
   it('a failure of ours is told, and every sender is let go', async () => {

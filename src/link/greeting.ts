@@ -231,27 +231,25 @@ export class Greeting implements ResumeHost {
     }
     this.#judging = true;
     this.#resumption?.drop();
-    if (direction === 'in' && options.issuer !== undefined) this.#hello = payload.slice();
+    if (direction === 'in' && options.issuer !== undefined)
+      this.#hello = this.transport.chunksStay ? payload : payload.slice();
     // What follows helloData must wait for the verdict, so it may as well wait in the socket.
     if (direction === 'out') this.transport.pause();
-    const base = {
+    // One shape for both sides, see the end of `answerHello`.
+    const context = {
       network: this.self.network,
       observedIp: this.observedIp,
       engine: options.engine,
       candidatesMax: limits.helloCandidatesMax,
       timeDifferenceSeconds: this.timeDifferenceSeconds(),
       terms: this.#terms,
-      ...(options.verifyHello === undefined ? {} : { verify: options.verifyHello }),
-      ...(options.policy === undefined ? {} : { policy: options.policy }),
+      verify: options.verifyHello,
+      policy: options.policy,
+      challenge: this.#challenge,
+      ownEndpoint: direction === 'in' ? endpointText(this.self.publicEndpoint()) : '',
+      busy: (deadlineMs: number) => this.self.busy?.(deadlineMs) ?? null,
     };
-    const verdict =
-      direction === 'in'
-        ? judgeHello(payload, {
-            ...base,
-            ownEndpoint: endpointText(this.self.publicEndpoint()),
-            busy: (deadlineMs) => this.self.busy?.(deadlineMs) ?? null,
-          })
-        : judgeHelloData(payload, { ...base, challenge: this.#challenge });
+    const verdict = direction === 'in' ? judgeHello(payload, context) : judgeHelloData(payload, context);
     verdict.then((v) => this.#judged(v)).catch((error: unknown) => this.#broken(error));
   }
 

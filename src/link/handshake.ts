@@ -20,7 +20,7 @@ export interface JudgeContext {
   /** Source address of the connection, `''` when it cannot be known (browsers). */
   readonly observedIp: string;
   readonly engine: VerifyEngine;
-  readonly policy?: HandshakePolicy;
+  readonly policy?: HandshakePolicy | undefined;
   /** True when this connection already has a peer: docs/protocol/03 §3.5 step 0. */
   readonly established?: boolean;
   /** Candidates tried for a C signature, each one RSA operation. */
@@ -28,7 +28,7 @@ export interface JudgeContext {
   /** Of this connection (03 §2.4). */
   readonly timeDifferenceSeconds?: number;
   /** Verifies in place of `engine`. */
-  readonly verify?: VerifyHook;
+  readonly verify?: VerifyHook | undefined;
   /** When a verdict is of no use any more, and how to learn that nobody waits for it. */
   readonly terms?: { readonly deadlineMs: number; abandoned(): boolean };
 }
@@ -101,7 +101,7 @@ export type Verdict =
       readonly challenge: number;
       readonly claimed: Claimed;
       /** What extensions put behind the last field. */
-      readonly trailing?: Uint8Array;
+      readonly trailing?: Uint8Array | undefined;
     };
 
 const NOTHING_CLAIMED: Claimed = { port: 0, nodeType: null, hostname: null };
@@ -156,10 +156,6 @@ function bindKey(address: Uint8Array, key: Uint8Array): Refusal | null {
   if (!bytesEqual(addressFromKey(key), address))
     return refuse(6, Bye.authFailed, 'Public key and address do not match');
   return null;
-}
-
-function trailingOf(hello: { readonly trailing?: Uint8Array }): { trailing?: Uint8Array } {
-  return hello.trailing === undefined ? {} : { trailing: hello.trailing };
 }
 
 const NO_TERMS = { deadlineMs: Number.POSITIVE_INFINITY, abandoned: () => false };
@@ -297,7 +293,8 @@ function peerOf(
     signedEndpoint: endpoint,
     line: protocolLine(hello.address.length, hello.productVersion),
     timeDifferenceSeconds: context.timeDifferenceSeconds ?? 0,
-    ...rest,
+    lastBlock: rest.lastBlock,
+    reportedEndpoint: rest.reportedEndpoint,
   };
 }
 
@@ -360,7 +357,7 @@ export async function judgeHello(payload: Uint8Array, context: HelloContext): Pr
     if (unfit !== null) return unfit;
   }
   const peer = peerOf(common, context, endpoint, { lastBlock: null, reportedEndpoint: null });
-  return { kind: 'accept', peer, challenge: hello.challenge, claimed, ...trailingOf(hello) };
+  return { kind: 'accept', peer, challenge: hello.challenge, claimed, trailing: hello.trailing };
 }
 
 /**
@@ -399,5 +396,5 @@ export async function judgeHelloData(payload: Uint8Array, context: HelloDataCont
   if (highest !== null)
     return refuse('height', Bye.tooFarBehind, 'Your node is too far behind', String(highest), claimed);
   const peer = peerOf(common, context, endpoint, { lastBlock, reportedEndpoint: hello.yourAddress });
-  return { kind: 'accept', peer, challenge: context.challenge, claimed, ...trailingOf(hello) };
+  return { kind: 'accept', peer, challenge: context.challenge, claimed, trailing: hello.trailing };
 }

@@ -13,6 +13,8 @@ import { notReadyText, retryData } from './not-ready.js';
 import type { OfferParts } from './resumption.js';
 import type { Endpoint, SelfInfo, SignHook } from './types.js';
 
+const NOTHING_MORE = new Uint8Array(0);
+
 /** When a signature is of no use any more, and how to learn that nobody waits for it. */
 export interface SignTerms {
   readonly deadlineMs: number;
@@ -126,13 +128,23 @@ export async function answerHello(
   if (c === null) return notReadyAnswer(self.busy?.(terms.deadlineMs) ?? null);
   return {
     code: Code.helloData,
+    // Field by field instead of spread: fields behind a spread are looked up anew each time, which profiles show.
     payload: encodeHelloData({
-      ...c,
+      version: c.version,
+      address: c.address,
+      testFlag: c.testFlag,
+      nodeType: c.nodeType,
+      productVersion: c.productVersion,
+      deviceId: c.deviceId,
+      publicKey: c.publicKey,
+      port: c.port,
+      timestamp: c.timestamp,
+      signature: c.signature,
       lastBlock: tip.number,
       lastBlockChecksum: tip.checksum.length === 0 ? null : tip.checksum,
       lastBlockVersion: tip.version,
       yourAddress: `${peer.observedIp}:${peer.port}`,
-      ...(extension === null ? {} : { trailing: extension.trailing }),
+      trailing: extension?.trailing ?? NOTHING_MORE,
     }),
   };
 }

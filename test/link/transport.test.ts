@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock/index.js';
@@ -296,6 +297,24 @@ describe('tcp', () => {
     expect(t.localAddress).toBe('127.0.0.77');
     t.destroy();
     await listener.close();
+  });
+
+  it('takes connections without the socket a server would make of each', async () => {
+    let made = 0;
+    const count = (): void => {
+      made++;
+    };
+    subscribe('net.server.socket', count);
+    try {
+      pair = await transportKinds.find((k) => k.name === 'tcp')!.pair();
+      const b = new Recorder(pair.accepted);
+      pair.dialled.write(pattern(100, 1));
+      await b.until((r) => r.bytes === 100);
+      // None: this Node still has what the listener takes connections from (tcp-reads.ts).
+      expect(made).toBe(0);
+    } finally {
+      unsubscribe('net.server.socket', count);
+    }
   });
 
   it('strips the IPv4-mapped prefix on a dual-stack listener', async () => {

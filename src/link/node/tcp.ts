@@ -10,7 +10,7 @@ import {
   transportLingerMs,
   withoutRest,
 } from '../transport.js';
-import { kept, readingInto } from './tcp-reads.js';
+import { acceptReading, kept, readingInto } from './tcp-reads.js';
 
 /**
  * Largest piece given to the socket at once. Node reports progress per write only, so a large frame goes in
@@ -368,19 +368,21 @@ export interface ListenTcpOptions {
  */
 export function listenTcp(options: ListenTcpOptions): Promise<TransportListener> {
   const clock = options.clock ?? systemClock;
-  const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+  const take = (socket: Socket, transportOf: (socket: Socket) => Transport): void => {
     // A peer that is already gone again has no address any more and is nobody's connection.
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) socket.destroy();
     else if (options.shuns?.(plainAddress(remoteAddress)) === true) resetTcp(socket);
-    else options.onConnection(accepted(socket, clock));
-  });
+    else options.onConnection(transportOf(socket));
+  };
+  const server = createServer({ pauseOnConnect: true }, (socket) => take(socket, (s) => accepted(s, clock)));
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: options.host, port: options.port, backlog: listenBacklog, exclusive: true }, () => {
       server.off('error', reject);
       // EMFILE while accepting and the like: the listener lives on, the connection is lost.
       server.on('error', () => undefined);
+      acceptReading(server, onRead, (socket) => take(socket, (s) => new TcpTransport(s, clock, true)));
       const at = server.address();
       if (at === null || typeof at === 'string') throw new TypeError('not a TCP address');
       resolve({

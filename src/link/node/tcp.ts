@@ -10,7 +10,7 @@ import {
   transportLingerMs,
   withoutRest,
 } from '../transport.js';
-import { acceptReading, kept, readingInto } from './tcp-reads.js';
+import { acceptReading, kept, readingInto, turnReadBytes } from './tcp-reads.js';
 
 /**
  * Largest piece given to the socket at once. Node reports progress per write only, so a large frame goes in
@@ -64,6 +64,14 @@ class Turn {
     this.#gathering.push(transport);
   }
 
+  /**
+   * After a chunk that filled the buffer: who sends flat out mostly sends to one, and what that one got leaves while
+   * the caches still hold it. When the turn is over, megabytes of other chunks have passed.
+   */
+  flushLast(): void {
+    this.#gathering.at(-1)?.flushMuch();
+  }
+
   #end(): void {
     this.now = 0;
     // The next write begins the next watched turn at once, or after a while when there was nothing to gather.
@@ -97,6 +105,7 @@ function onRead(this: Socket, n: number, buffer: Uint8Array): boolean {
   const transport = (this as OwnedSocket)[transportKey];
   transport.received(kept(buffer, n));
   if (n < buffer.length) return true;
+  turn.flushLast();
   nextTurn.push(transport);
   if (nextTurn.length === 1) setImmediate(readOn);
   return false;
@@ -142,6 +151,9 @@ class TcpTransport implements Transport {
   /** The buffer of the frame gathered last, and how many there were. */
   #buffer: ArrayBufferLike | null = null;
   #buffers = 0;
+  /** The part of it that waits: frames that lie side by side, as a flood of one sender does, go as one. */
+  #from = 0;
+  #to = 0;
   #paused = false;
   #ending = false;
   #ended: { reason: TransportCloseReason; detail: string } | null = null;
@@ -180,7 +192,8 @@ class TcpTransport implements Transport {
   }
 
   get bufferedBytes(): number {
-    return this.#ended !== null ? 0 : this.socket.writableLength + this.#backlogBytes;
+    if (this.#ended !== null) return 0;
+    return this.socket.writableLength + this.#backlogBytes + this.#to - this.#from;
   }
 
   start(handlers: TransportHandlers): void {
@@ -237,18 +250,39 @@ class TcpTransport implements Transport {
       turn.gather(this);
     }
     this.#gathered++;
-    if (bytes.buffer !== this.#buffer) {
-      this.#buffer = bytes.buffer;
+    const { buffer, byteOffset } = bytes;
+    if (buffer === this.#buffer && byteOffset === this.#to) {
+      this.#to += bytes.length;
+      return;
+    }
+    this.#pass();
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
       this.#buffers++;
     }
-    socket.write(this.#buffers <= gatheredBuffersMax ? bytes : withoutRest(bytes));
+    this.#from = byteOffset;
+    this.#to = byteOffset + bytes.length;
+  }
+
+  /** Gives the socket, which holds it back, what lies side by side. */
+  #pass(): void {
+    if (this.#to === this.#from || this.socket.destroyed) return;
+    const bytes = new Uint8Array(this.#buffer!, this.#from, this.#to - this.#from);
+    this.#to = this.#from;
+    this.socket.write(this.#buffers <= gatheredBuffersMax ? bytes : withoutRest(bytes));
   }
 
   /** Writes what was gathered. */
   flush(): void {
+    this.#pass();
     this.#buffer = null;
     this.#buffers = 0;
     this.socket.uncork();
+  }
+
+  /** Writes what was gathered when it is most of a chunk. */
+  flushMuch(): void {
+    if (this.#to - this.#from > turnReadBytes / 2) this.flush();
   }
 
   #slice(bytes: Uint8Array): void {
@@ -256,6 +290,7 @@ class TcpTransport implements Transport {
     for (let at = 0; at < bytes.length; at += writeSliceBytes)
       this.#backlog.push(bytes.subarray(at, at + writeSliceBytes));
     this.#backlogBytes += bytes.length;
+    this.#pass();
     this.#feed();
   }
 
@@ -306,6 +341,7 @@ class TcpTransport implements Transport {
   end(): void {
     if (this.#ending || this.#ended !== null) return;
     this.#ending = true;
+    this.#pass();
     if (this.#backlog === null) this.socket.end();
     // What the peer still sends must be read, or its FIN would never be seen.
     this.#paused = false;
@@ -325,6 +361,7 @@ class TcpTransport implements Transport {
     this.#backlog = null;
     this.#backlogBytes = 0;
     this.#linger?.cancel();
+    this.#pass();
     // With everything handed to the kernel there is nothing to wait for, and two system calls less.
     if (this.socket.writableLength === 0) this.socket.destroy();
     else this.socket.destroySoon();

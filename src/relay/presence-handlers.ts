@@ -120,6 +120,8 @@ export class PresenceHandlers {
   }
 
   #failed(code: number, error: unknown): void {
+    const why = { reason: 'handler_error' };
+    this.ctx.counters.counter('ixian_frames_dropped_total', 'Messages not handled, by reason', why).add();
     this.ctx.log('error', 'handler_error', {
       code,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),

@@ -2,6 +2,7 @@ import { randomBytes } from '../identity/index.js';
 import {
   Bye,
   Code,
+  EMPTY_BYTES,
   encodeBye,
   encodeHello,
   encodeHelloData,
@@ -12,8 +13,6 @@ import {
 import { notReadyText, retryData } from './not-ready.js';
 import type { OfferParts } from './resumption.js';
 import type { Endpoint, SelfInfo, SignHook } from './types.js';
-
-const NOTHING_MORE = new Uint8Array(0);
 
 /** When a signature is of no use any more, and how to learn that nobody waits for it. */
 export interface SignTerms {
@@ -144,7 +143,7 @@ export async function answerHello(
       lastBlockChecksum: tip.checksum.length === 0 ? null : tip.checksum,
       lastBlockVersion: tip.version,
       yourAddress: `${peer.observedIp}:${peer.port}`,
-      trailing: extension?.trailing ?? NOTHING_MORE,
+      trailing: extension?.trailing ?? EMPTY_BYTES,
     }),
   };
 }

@@ -7,8 +7,9 @@ const timerMs = 1;
 /**
  * Drives a generator's schedule. `timer` looks once a millisecond and sleeps between, which costs little and makes
  * messages up to a millisecond late (send lag, reported); while nothing there is that urgent, less often: a thousand
- * looks a second are 4 % of a core in each process of a generator that only keeps connections alive. `spin` looks in every turn of the event loop, which takes a
- * whole core and makes them late by microseconds; the share of turns with nothing to do says how much was left.
+ * looks a second are 4 % of a core in each process of a generator that only keeps connections alive. `spin` looks in
+ * every turn of the event loop, which takes a whole core and makes them late by microseconds; the share of turns with
+ * nothing to do says how much was left.
  */
 export class Pacer {
   /** With the milliseconds that may pass between two looks. */

@@ -9,7 +9,7 @@ import { timeProblem } from './rules-time.js';
 import type { PresenceOutcome, PresenceRefusal } from './service.js';
 import type { GateVerdict, SignatureGate } from './signature-gate.js';
 import type { PresenceStore } from './store.js';
-import type { DroppedAddress } from './verify.js';
+import { claimItem, type DroppedAddress } from './verify.js';
 
 /** Endpoints of one packet worth a signature check: what a wallet may keep, and a little more. */
 export const addressesPerPacketMax = 16;
@@ -136,13 +136,12 @@ export class PresenceIntake {
         continue;
       }
       const { problem, powVerified } = judgeAddress(packet.wallet, address, now, ctx);
-      const { signature } = address;
-      if (problem !== null || signature === null) {
-        drop(problem ?? 'unsigned');
-        continue;
-      }
-      const message = this.#checksums.of(keepAliveOf(packet.wallet, address), ctx.network.lock);
-      candidates.push({ address, item: { key: packet.publicKey, message, signature }, powVerified });
+      const item =
+        problem === null
+          ? claimItem(keepAliveOf(packet.wallet, address), packet.publicKey, ctx, this.#checksums)
+          : null;
+      if (item === null) drop(problem ?? 'unsigned');
+      else candidates.push({ address, item, powVerified });
     }
     if (candidates.length > addressesPerPacketMax) {
       candidates.sort((a, b) => b.address.lastSeen - a.address.lastSeen);

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../wire/index.js';
+import { ByteReader, ByteWriter, shortUnitsMax } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import type { ClaimBytes } from './received-claim.js';
 import { slabRecordBytesMax } from './slab-memory.js';
@@ -34,8 +34,6 @@ export const typeAt = 7;
 export const announcedAt = 8;
 
 const utf8 = new TextEncoder();
-/** Strings of at most this many UTF-16 units have a length of one byte, whatever they hold. */
-const shortUnitsMax = 42;
 
 /**
  * Where a record is put together before it goes into the slab: one buffer for all, because a fresh one for

@@ -1,6 +1,6 @@
 import type { VerifyItem } from '../identity/index.js';
 import type { PresenceAddress } from './address.js';
-import { type KeepAlive, keepAliveChecksum, keepAliveOf } from './keep-alive.js';
+import { ChecksumMaker, type KeepAlive, keepAliveOf } from './keep-alive.js';
 import type { DecodedPresence, Presence } from './presence.js';
 import { type ClaimContext, type ClaimProblem, judgeClaim } from './rules-claim.js';
 import type { PresenceProblem } from './rules-presence.js';
@@ -11,10 +11,18 @@ export interface SignatureVerifier {
   verify(items: readonly VerifyItem[]): Promise<readonly (boolean | 'busy')[]>;
 }
 
-/** The one RSA question about a claim; null when there is no signature to ask about. */
-export function claimItem(claim: KeepAlive, publicKey: Uint8Array, ctx: ClaimContext): VerifyItem | null {
+/**
+ * The one RSA question about a claim; null when there is no signature to ask about. Who asks many hands in what makes their
+ * checksums.
+ */
+export function claimItem(
+  claim: KeepAlive,
+  publicKey: Uint8Array,
+  ctx: ClaimContext,
+  checksums = new ChecksumMaker(),
+): VerifyItem | null {
   if (claim.signature === null) return null;
-  return { key: publicKey, message: keepAliveChecksum(claim, ctx.network.lock), signature: claim.signature };
+  return { key: publicKey, message: checksums.of(claim, ctx.network.lock), signature: claim.signature };
 }
 
 /**

@@ -1,6 +1,6 @@
 const utf8 = new TextEncoder();
 /** Strings of at most this many UTF-16 units have a length of one byte, whatever they hold. */
-const shortUnitsMax = 42;
+export const shortUnitsMax = 42;
 
 /** Growing little-endian buffer; every integer is written in its canonical (shortest) form. Chainable. */
 export class ByteWriter {

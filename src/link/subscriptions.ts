@@ -42,11 +42,17 @@ export type AttachOutcome =
  * no socket.
  */
 export class Subscriptions {
-  readonly #filters = new Map<number, CuckooFilter>();
+  readonly #filters = new Map<number, Attached>();
   readonly #types: ReadonlySet<number>;
 
-  /** `types`: what may be attached; replaced only to look at the reference's behaviour with other types. */
-  constructor(types: Iterable<number> = SUBSCRIPTION_TYPES) {
+  /**
+   * `types`: what may be attached; replaced only to look at the reference's behaviour with other types. `itemBytes`:
+   * memory that an item costs besides its filter, where somebody finds connections by item.
+   */
+  constructor(
+    types: Iterable<number> = SUBSCRIPTION_TYPES,
+    private readonly itemBytes = 0,
+  ) {
     this.#types = new Set(types);
   }
 
@@ -58,15 +64,20 @@ export class Subscriptions {
   /** Items of all filters together, counted from what they hold. */
   get items(): number {
     let n = 0;
-    for (const f of this.#filters.values()) n += f.count;
+    for (const { filter } of this.#filters.values()) n += filter.count;
     return n;
   }
 
-  /** Bytes of all filters together. */
+  /** Bytes of all filters together, as they came. */
   get bytes(): number {
     let n = 0;
-    for (const f of this.#filters.values()) n += filterBytes(f);
+    for (const { bytes } of this.#filters.values()) n += bytes;
     return n;
+  }
+
+  /** Every tag in any of the filters, some of them several times. */
+  *tags(): IterableIterator<number> {
+    for (const { filter } of this.#filters.values()) yield* filter.tags();
   }
 
   /**
@@ -78,14 +89,14 @@ export class Subscriptions {
   attach(payload: Uint8Array, roomBytes = Number.POSITIVE_INFINITY): AttachOutcome {
     const { type, filter } = decodeAttachEvent(payload);
     if (!this.#types.has(type)) return { kind: 'refused', type, reason: 'type' };
-    const others = this.items - (this.#filters.get(type)?.count ?? 0);
+    const others = this.items - (this.filter(type)?.count ?? 0);
     if (others > subscriptionItemsMax) return { kind: 'refused', type, reason: 'quota' };
     const parsed = parse(filter);
     if (parsed === null) return { kind: 'refused', type, reason: 'filter' };
-    const old = this.#filters.get(type);
-    if (filterBytes(parsed) - (old === undefined ? 0 : filterBytes(old)) > roomBytes)
+    const bytes = bucketBytes * parsed.buckets + this.itemBytes * parsed.count;
+    if (bytes - (this.#filters.get(type)?.bytes ?? 0) > roomBytes)
       return { kind: 'refused', type, reason: 'memory' };
-    this.#filters.set(type, parsed);
+    this.#filters.set(type, { filter: parsed, bytes });
     return { kind: 'attached', type, items: parsed.count };
   }
 
@@ -101,7 +112,7 @@ export class Subscriptions {
       return any;
     }
     if (item === null) return this.#filters.delete(type);
-    return this.#filters.get(type)?.delete(item) ?? false;
+    return this.filter(type)?.delete(item) ?? false;
   }
 
   /** True when the filter of that type holds the item, a raw address without checksum (04, head). */
@@ -111,17 +122,23 @@ export class Subscriptions {
 
   /** {@link has} for an item hashed once and looked up on many connections. */
   hasTag(type: number, tag: CuckooTag): boolean {
-    return this.#filters.get(type)?.hasTag(tag) ?? false;
+    return this.filter(type)?.hasTag(tag) ?? false;
   }
 
   /** The filter of a type. */
   filter(type: number): CuckooFilter | undefined {
-    return this.#filters.get(type);
+    return this.#filters.get(type)?.filter;
   }
 }
 
-/** Four slots of four bytes in each bucket. */
-const filterBytes = (f: CuckooFilter): number => 16 * f.buckets;
+/** Of a bucket: four slots of four bytes. */
+const bucketBytes = 16;
+
+interface Attached {
+  readonly filter: CuckooFilter;
+  /** What it was counted with when it came; items deleted since stay counted. */
+  readonly bytes: number;
+}
 
 function parse(bytes: Uint8Array): CuckooFilter | null {
   try {

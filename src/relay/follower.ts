@@ -1,9 +1,10 @@
 import { addressFromKey, isRsaPublicKey } from '../identity/index.js';
 import { decodeTransaction } from '../ledger/index.js';
-import { bytesKey, Code, EventType } from '../wire/index.js';
+import { Code, EventType } from '../wire/index.js';
 import type { ClusterSide } from './cluster-side.js';
 import type { RelayContext } from './context.js';
 import type { Route } from './dispatch.js';
+import type { RelayPeer } from './peer.js';
 
 /** Questions to the ledger, with their cost, that a process which does not lead passes to the one that does. */
 const QUESTIONS: readonly (readonly [number, number])[] = [
@@ -31,15 +32,13 @@ export function followerRoutes(cluster: ClusterSide, inventory: Route['handle'])
 /** A transaction that nobody asked for goes to the subscribers of its parties (04 §1.4), once each. */
 export function tellTransaction(ctx: RelayContext, payload: Uint8Array): void {
   const tx = decodeTransaction(payload);
-  const parties = tx.outputs.map((o) => o.address);
   const sender =
     tx.sender === null ? null : isRsaPublicKey(tx.sender) ? addressFromKey(tx.sender) : tx.sender;
-  for (const p of ctx.peers.filter((x) => x.isInbound && x.isClient)) {
-    const watches = (type: number, wallet: Uint8Array): boolean =>
-      p.subscriptions?.has(type, wallet) === true && p.mayWatch(bytesKey(wallet));
-    const wanted =
-      (sender !== null && watches(EventType.transactionFrom, sender)) ||
-      parties.some((a) => watches(EventType.transactionTo, a));
-    if (wanted) p.send(Code.transactionData2, payload);
-  }
+  const told = new Set<RelayPeer>();
+  const tell = (type: number, wallet: Uint8Array): void => {
+    for (const p of ctx.peers.watching(type, wallet)) if (p.isInbound && p.isClient) told.add(p);
+  };
+  if (sender !== null) tell(EventType.transactionFrom, sender);
+  for (const o of tx.outputs) tell(EventType.transactionTo, o.address);
+  for (const p of told) p.send(Code.transactionData2, payload);
 }

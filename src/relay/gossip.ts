@@ -1,5 +1,5 @@
 import { sectorPrefix } from '../identity/index.js';
-import { bytesEqual, bytesKey, Code, cuckooTag, EventType } from '../wire/index.js';
+import { bytesEqual, bytesKey, Code, EventType } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import { offerIntervalSeconds, sectorCopies } from './limits.js';
 import type { RelayPeer } from './peer.js';
@@ -106,22 +106,9 @@ export class Gossip {
 
   /** Complete keep-alives, as a ledger node delivers them: no second round trip for the subscriber. */
   #toSubscribers(ka: Claim, from: RelayPeer | null): void {
-    const { subscribers } = this.ctx.peers;
-    if (subscribers.size === 0) return;
     let sent = 0;
-    // Hashed once, compared with every subscriber's filter (04 §1.4 Weakness).
-    const tag = cuckooTag(ka.wallet);
-    const key = bytesKey(ka.wallet);
-    for (const p of subscribers)
-      if (
-        p.isOpen &&
-        p.isInbound &&
-        p !== from &&
-        (p.isClient || p.isRelay) &&
-        p.subscriptions?.hasTag(EventType.keepAlive, tag) === true &&
-        p.mayWatch(key) &&
-        p.send(Code.keepAlivePresence, ka.bytes)
-      )
+    for (const p of this.ctx.peers.watching(EventType.keepAlive, ka.wallet))
+      if (p.isInbound && p !== from && (p.isClient || p.isRelay) && p.send(Code.keepAlivePresence, ka.bytes))
         sent++;
     if (sent > 0) this.#count('subscribers', sent);
   }

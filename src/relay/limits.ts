@@ -279,7 +279,7 @@ export const RELAY_LIMITS = {
   subscriptionBytesTotalMax: {
     value: 256 * MIB,
     unit: 'bytes',
-    bounds: 'event filters of all connections together',
+    bounds: 'event filters of all connections together, with the index that finds who watches a wallet',
     why: 'four filters of 64 KiB on every connection would be 4 GiB',
     sees: 'nothing: the filter is not attached (04 §1.2)',
     counter: 'ixian_subscription_requests_total{result="memory"}',

@@ -1,8 +1,9 @@
 import type { Link, PeerInfo } from '../link/index.js';
 import { Subscriptions } from '../link/index.js';
-import { bytesKey } from '../wire/index.js';
+import { bytesKey, cuckooTag } from '../wire/index.js';
 import type { Budgets, Fairness, Place } from './fairness.js';
 import { TokenBucket } from './token-bucket.js';
+import { Watchers, watchBytes } from './watchers.js';
 
 /** Which of the relay's roles a connection plays. */
 export type PeerRole =
@@ -97,7 +98,7 @@ export class RelayPeer {
 
   /** Its event filters, to attach one. */
   subscribing(): Subscriptions {
-    this.#subscriptions ??= new Subscriptions();
+    this.#subscriptions ??= new Subscriptions(undefined, watchBytes);
     return this.#subscriptions;
   }
 
@@ -156,7 +157,7 @@ export class PeerSet {
   readonly #byId = new Map<number, RelayPeer>();
   /** The one connection of a wallet, or its several. */
   readonly #byWallet = new Map<string, RelayPeer | RelayPeer[]>();
-  readonly #subscribers = new Set<RelayPeer>();
+  readonly #watchers = new Watchers<RelayPeer>();
   readonly #groups = new Map<string, PeerGroup>();
 
   get size(): number {
@@ -173,16 +174,17 @@ export class PeerSet {
     else this.#byWallet.set(peer.walletKey, [held, peer]);
   }
 
-  /** It may have attached a filter: from now on it is told of events. */
+  /** Its filters may have changed: from now on it is told of the events they ask for. */
   subscribed(peer: RelayPeer): void {
-    const any = (peer.subscriptions?.types.length ?? 0) > 0;
-    if (any && this.#byId.has(peer.id)) this.#subscribers.add(peer);
+    const { subscriptions } = peer;
+    if (subscriptions === null || subscriptions.types.length === 0) this.#watchers.delete(peer);
+    else if (this.#byId.has(peer.id)) this.#watchers.set(peer, subscriptions.tags());
   }
 
   remove(peer: RelayPeer): void {
     if (!this.#byId.delete(peer.id)) return;
     this.#count(peer, -1);
-    this.#subscribers.delete(peer);
+    this.#watchers.delete(peer);
     const held = this.#byWallet.get(peer.walletKey);
     const left = Array.isArray(held) ? held.filter((p) => p !== peer) : [];
     if (left.length === 0) this.#byWallet.delete(peer.walletKey);
@@ -201,9 +203,20 @@ export class PeerSet {
     this.#groups.set(key, { role, type, count });
   }
 
-  /** Connections that have subscribed to something since they came. */
-  get subscribers(): ReadonlySet<RelayPeer> {
-    return this.#subscribers;
+  /** Connections that have subscribed to something. */
+  get subscribers(): Iterable<RelayPeer> {
+    return this.#watchers.holders();
+  }
+
+  /** Open connections that asked for events of that type about that wallet, and may be told (docs/protocol/04 §1.4). */
+  watching(type: number, wallet: Uint8Array): readonly RelayPeer[] {
+    if (this.#watchers.size === 0) return NOBODY;
+    const tag = cuckooTag(wallet);
+    const held = this.#watchers.of(tag.tag);
+    if (held === null) return NOBODY;
+    const key = bytesKey(wallet);
+    // The index knows the tag alone; whether it lies where a filter of that type looks for it, the filter says.
+    return held.filter((p) => p.isOpen && p.subscriptions?.hasTag(type, tag) === true && p.mayWatch(key));
   }
 
   get(id: number): RelayPeer | null {

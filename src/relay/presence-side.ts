@@ -122,13 +122,16 @@ export class PresenceSide {
   }
 
   #detach(peer: RelayPeer, payload: Uint8Array): void {
+    const before = peer.subscriptions?.types.length ?? 0;
     this.#subscribing(peer, () => peer.subscribing().detach(payload));
+    // An item that was detached alone may stay in the index: whether it is still wanted, its filter says.
+    if (peer.subscriptions?.types.length !== before) this.ctx.peers.subscribed(peer);
   }
 
   #attach(peer: RelayPeer, payload: Uint8Array): void {
     const room = this.ctx.limits.subscriptionBytesTotalMax - this.#subscriptionBytes;
     const outcome = this.#subscribing(peer, () => peer.subscribing().attach(payload, room));
-    this.ctx.peers.subscribed(peer);
+    if (outcome.kind === 'attached') this.ctx.peers.subscribed(peer);
     this.ctx.counters
       .counter('ixian_subscriptions_total', 'attachEvent requests by outcome', {
         result: outcome.kind === 'attached' ? 'attached' : outcome.reason,

@@ -70,6 +70,25 @@ describe('Subscriptions', () => {
     });
   });
 
+  it('count what an index needs for their items, until the filter goes', () => {
+    const s = new Subscriptions(undefined, 40);
+    const filterBytes = 16 * CuckooFilter.build(addresses(3)).buckets;
+    expect(s.attach(attach(0, addresses(3)), filterBytes + 119)).toMatchObject({ reason: 'memory' });
+    expect(s.attach(attach(0, addresses(3)), filterBytes + 120)).toMatchObject({ kind: 'attached' });
+    expect(s.bytes).toBe(filterBytes + 120);
+    expect([...s.tags()].sort()).toEqual(
+      addresses(3)
+        .map((a) => cuckooTag(a).tag)
+        .sort(),
+    );
+    // Replaced by one of its size: no more room is needed.
+    expect(s.attach(attach(0, addresses(3)), 0)).toMatchObject({ kind: 'attached' });
+    s.detach(detach(0, address(1)));
+    expect([s.bytes, [...s.tags()].length]).toEqual([filterBytes + 120, 2]);
+    s.detach(detach(0));
+    expect(s.bytes).toBe(0);
+  });
+
   it('let go of an item, of a type, of everything', () => {
     const s = new Subscriptions();
     s.attach(attach(0, addresses(3)));

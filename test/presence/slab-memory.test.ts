@@ -1,16 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Slab, slabPageBytes, slabRecordBytesMax, slabSegmentBytes } from '../../src/presence/slab-memory.js';
-
-/** mulberry32: the same sequence for the same seed. */
-function seeded(seed: number): () => number {
-  let s = seed;
-  return () => {
-    s = (s + 0x6d2b79f5) | 0;
-    let t = Math.imul(s ^ (s >>> 15), 1 | s);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000;
-  };
-}
+import { seededRandom } from '../support/random.js';
 
 /** A slab whose records are filled with a byte of their own, so that none may overlap another. */
 class Filled {
@@ -59,7 +49,7 @@ describe('slab', () => {
   it('keeps every record whole while others come, go and move', () => {
     const seed = Number(process.env.SEED ?? Date.now() & 0x7fff_ffff);
     console.log(`slab: SEED=${seed}`);
-    const random = seeded(seed);
+    const random = seededRandom(seed);
     const filled = new Filled();
     const sizes = [16, 17, 500, 590, 2048, 2049, 5000, 21_845, 30_000, slabRecordBytesMax];
     for (let round = 0; round < 6; round++) {

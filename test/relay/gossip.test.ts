@@ -3,7 +3,17 @@ import { sectorPrefix } from '../../src/identity/index.js';
 import { type Claim, Gossip } from '../../src/relay/gossip.js';
 import type { RelayPeer } from '../../src/relay/peer.js';
 import { clientSectorWalletsMax, SectorPeers } from '../../src/relay/sector-peers.js';
-import { bytesKey, Code, CuckooFilter, EventType, encodeAttachEvent } from '../../src/wire/index.js';
+import {
+  ByteWriter,
+  bytesKey,
+  Code,
+  CuckooFilter,
+  cuckooIndexes,
+  cuckooTag,
+  EventType,
+  encodeAttachEvent,
+  encodeDetachEvent,
+} from '../../src/wire/index.js';
 import { type FakeLink, relayStage, START, type Stage, walletOf } from './fakes.js';
 
 interface Node {
@@ -198,6 +208,44 @@ describe('04 §1.4 who hears of a wallet', () => {
     gossip.changed(claim(), nodes[5]!.peer, true);
     expect(nodes.map(told)).toEqual([1, 1, 0, 0, 0, 0]);
     expect(nodes[0]!.link.sent[0]!.payload).toEqual(Uint8Array.of(1, 2, 3));
+  });
+
+  it('not who let go of its filter, of the wallet in it, or of the connection', () => {
+    const nodes = [61, 62, 63, 64].map((n) => stage.join('C', 'inbound', walletOf(n)));
+    for (const n of nodes) watch(n, walletOf(9), walletOf(8));
+    const detach = (n: Node, item: Uint8Array | null): void => {
+      n.peer.subscribing().detach(encodeDetachEvent({ type: EventType.keepAlive, item }));
+      stage.ctx.peers.subscribed(n.peer);
+    };
+    detach(nodes[0]!, null);
+    detach(nodes[1]!, walletOf(9));
+    stage.ctx.peers.remove(nodes[2]!.peer);
+    const source = stage.join('C', 'inbound', walletOf(9)).peer;
+    gossip.changed(claim(), source, true);
+    expect(nodes.map(told)).toEqual([0, 0, 0, 1]);
+    gossip.changed(claim({ wallet: walletOf(8) }), source, true);
+    expect(nodes.map(told)).toEqual([0, 1, 0, 2]);
+    expect([...stage.ctx.peers.subscribers]).toEqual([nodes[1]!.peer, nodes[3]!.peer]);
+  });
+
+  it('a tag that lies where no filter looks for it is no subscription', () => {
+    const n = stage.join('C', 'inbound', walletOf(61));
+    const filter = CuckooFilter.empty(64);
+    filter.add(walletOf(9));
+    const bytes = filter.encode();
+    // The same tag in every other bucket: its own two are emptied.
+    const { tag } = cuckooTag(walletOf(9));
+    const own = cuckooIndexes(cuckooTag(walletOf(9)), filter.buckets);
+    const w = new ByteWriter().raw(bytes.subarray(0, 14));
+    for (let b = 0; b < filter.buckets; b++) {
+      if (own.includes(b)) w.u8(0);
+      else w.u8(1).u32(tag);
+    }
+    n.peer.subscribing().attach(encodeAttachEvent({ type: EventType.keepAlive, filter: w.bytes() }));
+    stage.ctx.peers.subscribed(n.peer);
+    expect([...n.peer.subscribing().tags()]).toContain(tag);
+    gossip.changed(claim(), stage.join('C', 'inbound', walletOf(9)).peer, true);
+    expect(told(n)).toBe(0);
   });
 
   it('07 §9.1: not of the wallet that a connection claims without proof', () => {

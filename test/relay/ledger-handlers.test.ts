@@ -303,6 +303,7 @@ describe('10 §5, §9 transactions', () => {
     both.add(walletOf(71));
     for (const type of [EventType.transactionFrom, EventType.transactionTo])
       a.peer.subscribing().attach(encodeAttachEvent({ type, filter: both.encode() }));
+    stage.ctx.peers.subscribed(a.peer);
     await say(ups[2]!, Code.transactionData2, bytes);
     expect([a.link.sent, b.link.sent]).toEqual([[{ code: Code.transactionData2, payload: bytes }], []]);
   });
@@ -313,7 +314,10 @@ describe('10 §5, §9 transactions', () => {
     const filter = encodeAttachEvent({ type: EventType.transactionTo, filter: own.encode() });
     const thief = stage.join('C', 'inbound', walletOf(71), { verified: 'none' });
     const owner = stage.join('C', 'inbound', walletOf(71));
-    for (const n of [thief, owner]) n.peer.subscribing().attach(filter);
+    for (const n of [thief, owner]) {
+      n.peer.subscribing().attach(filter);
+      stage.ctx.peers.subscribed(n.peer);
+    }
     await say(ups[0]!, Code.transactionData2, bytes);
     expect([thief.link.sent.length, owner.link.sent.length]).toEqual([0, 1]);
     thief.link.setProven();

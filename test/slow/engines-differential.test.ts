@@ -11,6 +11,7 @@ import { expect, it } from 'vitest';
 import { loadRsaCore, type RsaCore, RsaVerdict, rsaEngineNames } from '../../src/core/index.js';
 import { enableRelaxedSimd } from '../../src/core/node/index.js';
 import { createVerifyEngine, encodePublicKey, type VerifyItem } from '../../src/identity/index.js';
+import { seededRandom } from '../support/random.js';
 
 // 100,000 generated cases, valid and each kind of invalid, through every engine that can take them in minutes:
 //
@@ -25,16 +26,6 @@ const cases = Number(process.env.STARLING_CASES ?? 100_000);
 /** Of every hundred cases the slow engines see one: their verdicts must be those of the others. */
 const SLOW_SHARE = 100;
 const BATCH = 500;
-
-function generator(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const toBytes = (value: bigint, size: number): Uint8Array =>
   new Uint8Array(Buffer.from(value.toString(16).padStart(2 * size, '0'), 'hex'));
@@ -101,7 +92,7 @@ function forgeries(key: Key, message: Uint8Array): Uint8Array[] {
 
 it(`all engines agree on ${cases} cases, seed ${seed}`, { timeout: 1_800_000 }, async () => {
   console.log(`engines-differential: seed ${seed}, ${cases} cases`);
-  const random = generator(seed);
+  const random = seededRandom(seed);
   const below = (n: number): number => Math.floor(random() * n);
   const keys = [
     ...[4096, 4096, 4096, 4095, 4089, 3072, 2560, 2049, 2048].map((bits) => makeKey(bits, 65537)),

@@ -32,6 +32,7 @@ import {
   spixi,
 } from '../../../src/messages/index.js';
 import { fromHex } from '../../../src/wire/index.js';
+import { seededRandom } from '../../support/random.js';
 import { vectorContext } from '../../support/vectors.js';
 
 const signers = new Map<string, Promise<Signer>>();
@@ -48,17 +49,6 @@ export function testSigner(name: string): Promise<Signer> {
 }
 
 export const testEngine = createVerifyEngine('auto');
-
-/** Small, fast, seeded: good enough to choose losses and delays. */
-export function seededRandom(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 export interface PeerOptions {
   readonly line?: Line;

@@ -15,7 +15,7 @@ import { Flag } from './slab-record.js';
 import { noRow } from './slab-rows.js';
 import { SlabTables } from './slab-tables.js';
 import { RowWheel } from './slab-wheel.js';
-import type { SnapshotSource, SnapshotTarget } from './snapshot.js';
+import type { ExportedWallets, SnapshotSource, SnapshotTarget } from './snapshot.js';
 import {
   devicesMax,
   type EvictionReason,
@@ -454,22 +454,22 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
 
   // --- snapshot -------------------------------------------------------------------------------------------
 
-  exportWallets(row: number, into: Uint8Array): { next: number | null; bytes: number; wallets: number } {
+  exportWallets(row: number, into: Uint8Array, at = 0, enough = into.length): ExportedWallets {
     const t = this.#tables;
-    let bytes = 0;
+    let end = at;
     let wallets = 0;
     for (let w = row; w < t.walletEnd; w++) {
       if (t.firstOf(w) === noRow) continue;
-      const end = writeImage(t, w, into, bytes);
-      if (end < 0) {
+      const next = end - at < enough ? writeImage(t, w, into, end) : -1;
+      if (next < 0) {
         // One that fits no block at all would stop the rest.
-        if (bytes === 0) continue;
-        return { next: w, bytes, wallets };
+        if (end === 0) continue;
+        return { next: w, bytes: end - at, wallets };
       }
-      bytes = end;
+      end = next;
       wallets++;
     }
-    return { next: null, bytes, wallets };
+    return { next: null, bytes: end - at, wallets };
   }
 
   importWallets(payload: Uint8Array, now: number): { addresses: number; skipped: number } {

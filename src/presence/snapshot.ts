@@ -21,8 +21,13 @@ const prefixBytes = 16;
 const lockAt = 24;
 const saltAt = lockAt + lockBytes;
 const lastFlag = 1;
-/** Payload of a block: about 900 presences, filled in well under a millisecond. */
+/** Payload of a block: about 900 presences. */
 export const snapshotBlockBytes = 1024 * 1024;
+/**
+ * Filled in one go: presences lie all over the memory, so a whole block takes milliseconds, for which everybody who asks
+ * for something would wait.
+ */
+const sliceBytes = 64 * 1024;
 const stride = prefixBytes + snapshotBlockBytes + macBytes;
 /** Blocks read and verified ahead of the one that is taken in. */
 const aheadMax = 4;
@@ -53,13 +58,20 @@ export class SnapshotError extends Error {
   }
 }
 
+/** What one call of {@link SnapshotSource.exportWallets} wrote. */
+export interface ExportedWallets {
+  readonly next: number | null;
+  readonly bytes: number;
+  readonly wallets: number;
+}
+
 /** A store that can be written to a snapshot, a part at a time. */
 export interface SnapshotSource {
   /**
-   * Writes wallets from row `row` on into `into`, as many as fit; null in `next` when none is left. The store
-   * may change between two calls.
+   * Writes wallets from row `row` on into `into`, from `at` on, until `enough` bytes are written or no more fits; null in
+   * `next` when none is left. The store may change between two calls.
    */
-  exportWallets(row: number, into: Uint8Array): { next: number | null; bytes: number; wallets: number };
+  exportWallets(row: number, into: Uint8Array, at?: number, enough?: number): ExportedWallets;
 }
 
 /** A store that a snapshot is read into. */
@@ -82,6 +94,8 @@ export interface SnapshotContext {
   readonly now: number;
   /** Another maker of the same MACs; without one WebCrypto makes them. */
   readonly macs?: SnapshotMacs;
+  /** Called within a block while it is written: lets others have their turn. */
+  readonly pause?: () => Promise<void>;
 }
 
 /** HMAC-SHA256 by the key; of the bytes nothing is kept. */
@@ -137,19 +151,25 @@ export async function* encodeSnapshot(
   const block = new Uint8Array(saltBytes + prefixBytes + snapshotBlockBytes + macBytes);
   block.set(salt);
   let row: number | null = 0;
+  const from = saltBytes + prefixBytes;
+  const payload = block.subarray(from, from + snapshotBlockBytes);
   for (let index = 0; row !== null; index++) {
-    const from = saltBytes + prefixBytes;
-    const part: { next: number | null; bytes: number; wallets: number } = store.exportWallets(
-      row,
-      block.subarray(from, from + snapshotBlockBytes),
-    );
-    row = part.next;
+    let bytes = 0;
+    let wallets = 0;
+    for (let full = false; row !== null && !full; ) {
+      const part: ExportedWallets = store.exportWallets(row, payload, bytes, sliceBytes);
+      row = part.next;
+      bytes += part.bytes;
+      wallets += part.wallets;
+      full = part.bytes < sliceBytes;
+      await context.pause?.();
+    }
     const blockView = new DataView(block.buffer);
     blockView.setUint32(saltBytes, index, true);
-    blockView.setUint32(saltBytes + 4, part.bytes, true);
+    blockView.setUint32(saltBytes + 4, bytes, true);
     blockView.setUint32(saltBytes + 8, row === null ? lastFlag : 0, true);
-    blockView.setUint32(saltBytes + 12, part.wallets, true);
-    const end = from + part.bytes;
+    blockView.setUint32(saltBytes + 12, wallets, true);
+    const end = from + bytes;
     block.set(await macOf(block.subarray(0, end)), end);
     yield { at: headerBytes + index * stride, bytes: block.subarray(saltBytes, end + macBytes) };
   }

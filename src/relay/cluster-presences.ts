@@ -3,6 +3,7 @@ import {
   addressOf,
   decodeKeepAlive,
   decodePresence,
+  type ExportedWallets,
   encodeKeepAlive,
   encodePresence,
   isPresenceType,
@@ -45,7 +46,7 @@ export class ClusterPresences {
     private readonly bus: Bus,
     private readonly options: PresenceShareOptions,
     private readonly store: {
-      exportWallets(row: number, into: Uint8Array): { next: number | null; bytes: number; wallets: number };
+      exportWallets(row: number, into: Uint8Array): ExportedWallets;
       importWallets(payload: Uint8Array, now: number): { addresses: number; skipped: number };
       importFinished(): void;
     },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   decodeSnapshot,
+  encodeSnapshot,
   type PresenceAddress,
   type PresenceType,
   SlabPresenceStore,
@@ -195,6 +196,30 @@ describe('presence snapshot', () => {
     await failed;
     // Value by value would take seconds.
     expect(before.equals(await readFile(path))).toBe(true);
+  });
+
+  it('fills its blocks in parts, with turns for others in between, and leaves no large wallet out', async () => {
+    const store = filled(3000);
+    // Larger than a part, and nearly as large as a wallet may be.
+    for (const n of [7, 900, 2999])
+      for (let d = 2; d < 90; d++) put(store, n, { device: Uint8Array.of(d), nodeVersion: 'v'.repeat(250) });
+    let pauses = 0;
+    const pause = async (): Promise<void> => void pauses++;
+    const sizes: number[] = [];
+    const file = Buffer.alloc(6 * snapshotBlockBytes);
+    const key = new Uint8Array(32);
+    for await (const { at, bytes } of encodeSnapshot(store, { ...main, key, pause })) {
+      file.set(bytes, at);
+      sizes.push(bytes.length);
+    }
+    expect(sizes.length).toBeGreaterThan(3);
+    expect(pauses).toBeGreaterThan(sizes.reduce((n, size) => n + size, 0) / (128 * 1024));
+    // All blocks but the last are full: only what does not fit begins the next one.
+    for (const size of sizes.slice(1, -1)) expect(size).toBeGreaterThan(snapshotBlockBytes - 160 * 1024);
+    const again = new SlabPresenceStore();
+    await decodeSnapshot(again, async (into, at) => file.copy(into, 0, at), { ...main, key });
+    expect(again.addresses).toBe(store.addresses);
+    expect(shown(again, 3000)).toEqual(shown(store, 3000));
   });
 
   it('takes what is in the store when its turn comes, while the store changes', async () => {

@@ -18,6 +18,9 @@ import {
  */
 const macs: SnapshotMacs = (key) => (bytes) => createHmac('sha256', key).update(bytes).digest();
 
+/** Until what has come in by now has had its turn. */
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A megabyte that took long, because the machine has no time, is no reason to never come to the end. */
 const restMsMax = 40;
 
@@ -152,7 +155,7 @@ export class SnapshotFile {
     let end = 0;
     await replaceFile(this.path, async (file) => {
       let beganMs = performance.now();
-      for await (const { at, bytes } of encodeSnapshot(store, { ...moment, key, macs })) {
+      for await (const { at, bytes } of encodeSnapshot(store, { ...moment, key, macs, pause })) {
         if (this.#stopped) throw new SnapshotInterrupted();
         await writeFully(file, bytes, at);
         end = at + bytes.length;

@@ -24,6 +24,13 @@ export const PRESENCES: InboxKind = {
   keptBytesMax: presenceBytesMax + 1,
 };
 
+/**
+ * Batches whose signatures are being checked before the next one waits for one of them, as long as it is not full: enough
+ * to keep every thread busy. Without, a busy relay judged seven thousand keep-alives a second in a thousand batches, and
+ * each costs as much as several keep-alives.
+ */
+export const batchesUnderWayMax = 4;
+
 /** Messages are copied behind each other into buffers of this size; a keep-alive has about 600 bytes. */
 const trayBytes = 64 * 1024;
 
@@ -39,7 +46,8 @@ export interface InboxHandlers<S, O> {
 
 /**
  * Gathers the claims of one kind, of all connections, that arrive in one turn of the event loop, so that they are read,
- * hashed and verified together. A lone one waits for the end of the turn it came in, no longer.
+ * hashed and verified together. A lone one waits for the end of the turn it came in, no longer, unless so many are under
+ * way that it would wait for them anyway.
  */
 export class ClaimInbox<S, O> {
   #messages: Uint8Array[] = [];
@@ -47,6 +55,7 @@ export class ClaimInbox<S, O> {
   #tray = new Uint8Array(0);
   #used = 0;
   #scheduled = false;
+  #underWay = 0;
 
   constructor(
     private readonly kind: InboxKind,
@@ -58,13 +67,16 @@ export class ClaimInbox<S, O> {
     this.#messages.push(this.#copy(message));
     this.#senders.push(sender);
     if (this.#messages.length >= this.kind.batchItemsMax) void this.#judge();
-    else if (!this.#scheduled) {
-      this.#scheduled = true;
-      setImmediate(() => {
-        this.#scheduled = false;
-        this.flush();
-      });
-    }
+    else this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#underWay >= batchesUnderWayMax) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#underWay < batchesUnderWayMax) this.flush();
+    });
   }
 
   /** Judges now what has come in so far. */
@@ -91,16 +103,19 @@ export class ClaimInbox<S, O> {
     this.#messages = [];
     this.#senders = [];
     let outcomes: O[] | null = null;
+    this.#underWay++;
     try {
       outcomes = await this.handlers.judge(messages);
     } catch (error) {
       this.handlers.failed(error);
     }
+    this.#underWay--;
     for (let i = 0; i < messages.length; i++)
       try {
         this.handlers.judged(messages[i]!, senders[i]!, outcomes === null ? null : outcomes[i]!);
       } catch (error) {
         this.handlers.failed(error);
       }
+    if (this.#messages.length > 0) this.#schedule();
   }
 }

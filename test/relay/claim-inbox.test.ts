@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { type KeepAliveOutcome, keepAliveBytesMax, presenceBytesMax } from '../../src/presence/index.js';
-import { ClaimInbox, KEEP_ALIVES, keepAliveBatchItemsMax, PRESENCES } from '../../src/relay/claim-inbox.js';
+import {
+  batchesUnderWayMax,
+  ClaimInbox,
+  KEEP_ALIVES,
+  keepAliveBatchItemsMax,
+  PRESENCES,
+} from '../../src/relay/claim-inbox.js';
 
 const turn = (): Promise<void> => new Promise((r) => setImmediate(r));
 const replay: KeepAliveOutcome = { kind: 'refused', reason: 'replay' };
@@ -49,6 +55,49 @@ describe('keep-alives of one turn', () => {
     expect(batches).toEqual([keepAliveBatchItemsMax, keepAliveBatchItemsMax, 3]);
     expect(judged.map((j) => j.sender)).toEqual(Array.from({ length: n }, (_, i) => 1_000 + i));
     expect(judged.every((j, i) => j.bytes[0] === (i & 255) && j.bytes[1] === i >> 8)).toBe(true);
+  });
+
+  it('gather while enough batches are under way, and go on when one of them comes back', async () => {
+    const open: (() => void)[] = [];
+    const { box, batches, judged } = inbox(
+      (m) => new Promise((resolve) => open.push(() => resolve(m.map(() => replay)))),
+    );
+    for (let i = 0; i < batchesUnderWayMax + 3; i++) {
+      box.add(Uint8Array.of(i), i);
+      await turn();
+      await turn();
+    }
+    expect(batches).toEqual(Array.from({ length: batchesUnderWayMax }, () => 1));
+    open.shift()?.();
+    await turn();
+    await turn();
+    expect(batches.at(-1)).toBe(3);
+    expect(open.length).toBe(batchesUnderWayMax);
+    // A full one does not wait.
+    for (let i = 0; i < keepAliveBatchItemsMax; i++) box.add(Uint8Array.of(i), 1_000 + i);
+    expect(batches.at(-1)).toBe(keepAliveBatchItemsMax);
+    while (open.length > 0) {
+      open.shift()?.();
+      await turn();
+    }
+    expect(judged.length).toBe(batchesUnderWayMax + 3 + keepAliveBatchItemsMax);
+    expect(new Set(judged.map((j) => j.sender)).size).toBe(judged.length);
+  });
+
+  it('go on after batches that could not be judged', async () => {
+    const refuse: ((e: Error) => void)[] = [];
+    const { box, batches, errors } = inbox(() => new Promise((_, reject) => refuse.push(reject)));
+    for (let i = 0; i <= batchesUnderWayMax; i++) {
+      box.add(Uint8Array.of(i), i);
+      await turn();
+    }
+    for (const r of refuse.splice(0)) r(new Error('of ours'));
+    await turn();
+    await turn();
+    expect(batches.length).toBe(batchesUnderWayMax + 1);
+    expect(errors.length).toBe(batchesUnderWayMax);
+    refuse[0]?.(new Error('of ours'));
+    await turn();
   });
 
   it('of a message that is too long no more is kept than shows that', async () => {

@@ -1,5 +1,6 @@
 import { sha512, VerifyBusy, type VerifyEngine, type VerifyItem } from '../identity/index.js';
 import { bytesEqual, bytesKey, concatBytes } from '../wire/index.js';
+import { UnderWay, type Waiting } from './under-way.js';
 
 /** Signatures that may wait for the engine at once: about 2 s of one core, then senders are refused. */
 export const pendingSignaturesMax = 4096;
@@ -29,14 +30,11 @@ interface Run {
   verdicts: Promise<readonly boolean[] | GateRefusal>;
 }
 
-interface Question {
+interface Question extends Waiting {
   readonly item: VerifyItem;
-  readonly hash: number;
   readonly run: Run;
   /** Its place in the run. */
   readonly at: number;
-  /** Another one with the same hash. */
-  next: Question | null;
 }
 
 /**
@@ -49,7 +47,7 @@ interface Question {
 export class SignatureGate {
   readonly #engine: VerifyEngine;
   readonly #pendingMax: number;
-  readonly #underWay = new Map<number, Question>();
+  readonly #underWay = new UnderWay<Question>();
   #pending = 0;
   #refused = new Set<string>();
   #refusedBefore = new Set<string>();
@@ -92,13 +90,19 @@ export class SignatureGate {
   #place(item: VerifyItem, run: Run): GateVerdict | Question {
     const hash = hashOf(item);
     if (this.#isRefused(item, hash)) return false;
-    const first = this.#underWay.get(hash) ?? null;
     let looked = 0;
-    for (let q = first; q !== null && looked < sameHashMax; q = q.next, looked++)
+    for (
+      let q = this.#underWay.first(hash);
+      q !== null && looked < sameHashMax;
+      q = this.#underWay.after(q)
+    ) {
+      if (q.hash !== hash) continue;
       if (isSame(q.item, item)) return q;
+      looked++;
+    }
     if (this.#pending >= this.#pendingMax) return 'busy';
-    const question: Question = { item, hash, run, at: run.questions.length, next: first };
-    this.#underWay.set(hash, question);
+    const question: Question = { item, hash, run, at: run.questions.length, slot: 0 };
+    this.#underWay.add(question);
     run.questions.push(question);
     this.#pending++;
     return question;
@@ -114,23 +118,9 @@ export class SignatureGate {
       if (error instanceof VerifyBusy) return 'busy';
       throw error;
     } finally {
-      for (const q of run.questions) this.#settled(q);
+      for (const q of run.questions) this.#underWay.delete(q);
+      this.#pending -= run.questions.length;
     }
-  }
-
-  #settled(q: Question): void {
-    this.#pending--;
-    const first = this.#underWay.get(q.hash)!;
-    if (first === q) {
-      if (q.next === null) this.#underWay.delete(q.hash);
-      else this.#underWay.set(q.hash, q.next);
-      return;
-    }
-    for (let before = first; ; before = before.next!)
-      if (before.next === q) {
-        before.next = q.next;
-        return;
-      }
   }
 
   #isRefused(item: VerifyItem, hash: number): boolean {

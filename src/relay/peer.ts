@@ -28,6 +28,8 @@ export class RelayPeer {
   readonly info: PeerInfo;
   /** Highest block it named; 0 = unknown (docs/protocol/09 §12). */
   height: number;
+  /** Keep-alives and presences it sent that are not judged yet. */
+  claimsPending = 0;
   /** What it may cost, and whom it shares with. */
   readonly budgets: Budgets;
   /** Null while it has attached none, as most. */

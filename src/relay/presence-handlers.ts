@@ -76,7 +76,6 @@ function claimOf(wallet: Uint8Array, address: PresenceAddress): Claim {
  * in progress, so that one flooding peer cannot fill the verify queue.
  */
 export class PresenceHandlers {
-  readonly #pending = new Map<number, number>();
   readonly #answered: Counter;
   readonly #unknown: Counter;
   readonly #asked = new PresenceRequestLimiter();
@@ -130,19 +129,12 @@ export class PresenceHandlers {
 
   /** False, and counted, when the peer has as much in progress as it may. */
   #begins(peer: RelayPeer, what: 'keep_alives' | 'presences'): boolean {
-    const n = this.#pending.get(peer.id) ?? 0;
-    if (n >= pendingPerPeerMax) {
+    if (peer.claimsPending >= pendingPerPeerMax) {
       this.#count(what, 'peer_limit');
       return false;
     }
-    this.#pending.set(peer.id, n + 1);
+    peer.claimsPending++;
     return true;
-  }
-
-  #left(peer: RelayPeer): void {
-    const left = (this.#pending.get(peer.id) ?? 1) - 1;
-    if (left <= 0) this.#pending.delete(peer.id);
-    else this.#pending.set(peer.id, left);
   }
 
   /** One keep-alive (code 34, or an entry of code 7); judged together with all that arrive in this turn. */
@@ -165,7 +157,7 @@ export class PresenceHandlers {
     { peer, newestBefore }: Sender,
     outcome: KeepAliveOutcome | null,
   ): void {
-    this.#left(peer);
+    peer.claimsPending--;
     if (outcome === null || outcome.kind === 'refused') return;
     if (outcome.kind === 'unknown') {
       this.ask(peer, outcome.wallet);
@@ -227,7 +219,7 @@ export class PresenceHandlers {
   }
 
   #presenceJudged({ peer, newestBefore, done }: Carrier, outcome: PresenceOutcome | null): void {
-    this.#left(peer);
+    peer.claimsPending--;
     try {
       if (outcome?.kind !== 'changed') return;
       const { wallet, addresses } = outcome.presence;

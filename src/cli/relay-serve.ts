@@ -42,6 +42,7 @@ import { AllowList, Blacklist, Relay } from '../relay/index.js';
 import { NETWORKS, type Network } from '../wire/index.js';
 import { selfTest } from './doctor-inside.js';
 import { CliError, Exit, usageError } from './exit.js';
+import { HeapGrowth } from './heap-growth.js';
 import { logOutput } from './log-output.js';
 import { checkApi, type RunningApi, startApi } from './relay-api.js';
 import { serveParent } from './relay-parent.js';
@@ -296,6 +297,7 @@ async function run(
     counters,
   );
   const life = new Life(worker !== null);
+  const heapGrowth = new HeapGrowth();
   const verifier = await verifierOf(c, log);
   node.verifier = verifier;
   const engine = measuredEngine(verifier, counters);
@@ -363,6 +365,7 @@ async function run(
     if (worker === null) tellStarted(c, relay);
     else worker.serve(relay, life, reloader);
     tellServing();
+    heapGrowth.start();
     const why = await life.ended;
     node.phase = 'stopping';
     log.log('info', 'stopping', { why });
@@ -373,6 +376,7 @@ async function run(
     log.log('info', 'stopped');
     return Exit.ok;
   } finally {
+    heapGrowth.stop();
     life.close();
     await relay?.stop();
     api?.live?.close();

@@ -3,6 +3,7 @@ import { bytesEqual, bytesKey, Code, EventType } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import { offerIntervalSeconds, sectorCopies } from './limits.js';
 import type { RelayPeer } from './peer.js';
+import { RecentOffers } from './recent-offers.js';
 
 /** What a verified keep-alive says, with the bytes that say it. */
 export interface Claim {
@@ -16,22 +17,13 @@ export interface Claim {
   readonly bytes: Uint8Array;
 }
 
-/** Offers remembered to damp repeats; the oldest are forgotten and may be offered again. */
-export const offersRememberedMax = 1_000_000;
-
-interface Offer {
-  readonly atSeconds: number;
-  readonly hostname: string;
-  readonly type: string;
-}
-
 /**
  * Hands accepted keep-alives on: a client's, once and only when it came from the client itself, to the relays
  * of the client's sector (docs/protocol/06 §8, strict); a relay's to the other relays; everybody's to those
  * who subscribed to that wallet (04 §1.4). Nothing goes back where it came from.
  */
 export class Gossip {
-  readonly #offers = new Map<string, Offer>();
+  readonly #offers = new RecentOffers(offerIntervalSeconds);
 
   constructor(
     private readonly ctx: RelayContext,
@@ -77,10 +69,7 @@ export class Gossip {
       .select(sectorPrefix(ka.wallet), sectorCopies)
       .filter((w) => !bytesEqual(w, ownWallet));
     this.wantSector(wallets);
-    const key = `${bytesKey(ka.wallet)}|${bytesKey(ka.device)}`;
-    const last = this.#offers.get(key);
-    const same = last !== undefined && last.hostname === ka.hostname && last.type === ka.type;
-    if (same && this.ctx.networkSeconds() - last.atSeconds < offerIntervalSeconds) return;
+    if (this.#offers.has(ka, this.ctx.networkSeconds())) return;
     let sent = 0;
     for (const w of wallets) {
       const walletKey = bytesKey(w);
@@ -90,9 +79,7 @@ export class Gossip {
       if (relay?.send(Code.keepAlivePresence, ka.bytes) === true) sent++;
     }
     if (sent === 0) return;
-    this.#offers.delete(key);
-    this.#offers.set(key, { atSeconds: this.ctx.networkSeconds(), hostname: ka.hostname, type: ka.type });
-    if (this.#offers.size > offersRememberedMax) this.#offers.delete(this.#offers.keys().next().value!);
+    this.#offers.add(ka, this.ctx.networkSeconds());
     this.#count('sector', sent);
   }
 

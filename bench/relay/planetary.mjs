@@ -41,8 +41,6 @@ const CARRIERS = 32;
 /** Wallets that are asked for: more than any cache holds. */
 const ASKED = 50_000;
 const SETTLE_SECONDS = 3;
-/** Of the process that signs the keep-alives: what it lacks of time shows as keep-alives that were not sent. */
-const GENERATOR_NICENESS = 5;
 /** Less than a relay takes that shares two cores with its generators: what it refuses has to be brought again. */
 const FILL_PER_SECOND = 4_000;
 
@@ -60,8 +58,6 @@ const scenarioOf = (n) =>
       {
         name: 'relays',
         clients: CARRIERS,
-        // Seven hundred thousand clients sign on processors of their own, not on the relay's.
-        niceness: GENERATOR_NICENESS,
         activities: [
           {
             do: 'keepAlives',

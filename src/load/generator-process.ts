@@ -1,8 +1,7 @@
 // A generator in a process of its own: gets its plan over the pipe, reports every second, ends with its parent.
-import { setPriority } from 'node:os';
 import { LoadError } from './errors.js';
 import { Generator } from './generator.js';
-import { type FromGenerator, nicenessOf, type ToGenerator } from './plan.js';
+import type { FromGenerator, ToGenerator } from './plan.js';
 
 let generator: Generator | null = null;
 
@@ -19,8 +18,6 @@ process.on('message', (message: ToGenerator) => {
   switch (message.type) {
     case 'plan':
       try {
-        const niceness = nicenessOf(message.plan);
-        if (niceness > 0) setPriority(niceness);
         generator = new Generator(message.plan, {
           onConnected: (open, failures) => tell({ type: 'connected', open, failures }),
           onSecond: (sample) => tell({ type: 'second', sample }),

@@ -36,13 +36,6 @@ export function partOf(
   };
 }
 
-/** How far that process gives way to others: as far as every group in it does. */
-export function nicenessOf({ scenario, processIndex, processes }: GeneratorPlan): number {
-  if (!scenario.groupsApart) return 0;
-  const own = scenario.groups.filter((_, index) => index % processes === processIndex);
-  return own.length === 0 ? 0 : Math.min(...own.map((g) => g.niceness));
-}
-
 /** One second of one process. */
 export interface SecondSample {
   readonly open: number;

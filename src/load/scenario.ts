@@ -123,8 +123,6 @@ export interface Group {
   readonly reconnect: boolean;
   /** Clients per source address in 127.0.0.0/8, where the target is on loopback; 0 leaves all on one address. */
   readonly clientsPerSource: number;
-  /** Of groups apart: how far the process of this group gives way to others, as nice(1) has it. */
-  readonly niceness: number;
   readonly activities: readonly Activity[];
 }
 
@@ -279,9 +277,6 @@ export function unitOf(g: Group): number {
   return unit;
 }
 
-/** The lowest priority there is. */
-const nicenessMost = 19;
-
 function parseGroup(value: unknown, index: number): Group {
   const path = `groups[${index}]`;
   const f = new Fields(value, path);
@@ -294,7 +289,6 @@ function parseGroup(value: unknown, index: number): Group {
     attemptSeconds: f.number('attemptSeconds', 0.1, 3600, 10),
     reconnect: f.flag('reconnect', true),
     clientsPerSource: f.whole('clientsPerSource', 0, 28_000, 900),
-    niceness: f.whole('niceness', 0, nicenessMost, 0),
     activities: (f.has('activities') ? f.list('activities', activitiesMax) : []).map((a, i) =>
       parseActivity(a, `${path}.activities[${i}]`),
     ),

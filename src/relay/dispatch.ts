@@ -12,6 +12,8 @@ export interface Route {
   readonly from: Audience;
   /** Tokens of the connection's request bucket; 0 for what is limited elsewhere. */
   readonly cost: number;
+  /** Tokens for each whole KiB of the payload, of what makes as much work as it is long. */
+  readonly costPerKiB?: number;
   readonly handle: Handler;
 }
 
@@ -54,7 +56,8 @@ export class Dispatcher {
       this.#drop('wrong_sender');
       return;
     }
-    if (route.cost > 0 && !peer.may('requests', route.cost, this.ctx.clock.nowMs())) {
+    const cost = route.cost + (route.costPerKiB ?? 0) * Math.floor(payload.length / 1024);
+    if (cost > 0 && !peer.may('requests', cost, this.ctx.clock.nowMs())) {
       this.#drop('rate_limit');
       return;
     }

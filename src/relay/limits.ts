@@ -53,7 +53,8 @@ const [messagesPerSecond, messagesBurst] = rate('messages', 1_000, 5_000, 'messa
   counter: quota('connection', 'messages'),
 });
 const [requestsPerSecond, requestsBurst] = rate('requests', 100, 1_000, 'tokens', {
-  bounds: 'cost of other requests of one connection (lookups 1, presences and subscriptions 2, lists 5)',
+  bounds:
+    'cost of other requests of one connection (lookups 1, presences and subscriptions 2, a subscription 1 more per KiB, lists 5)',
   why: 'a client asks a handful of questions a minute',
   sees: unanswered,
   counter: quota('connection', 'requests'),

@@ -96,7 +96,8 @@ export class PresenceSide {
       [Code.keepAlivesChunk, { from: 'anyone', cost: 5, handle: (p, b) => h.keepAlivesChunk(p, b) }],
       [Code.getSectorNodes, { from: 'anyone', cost: 1, handle: (p, b) => this.#getSectorNodes(p, b) }],
       [Code.sectorNodes, { from: 'ledger-or-relay', cost: 0, handle: (p, b) => this.#sectorNodes(p, b) }],
-      [Code.attachEvent, { from: 'anyone', cost: 2, handle: (p, b) => this.#attach(p, b) }],
+      // Each item goes into the index of watchers: a filter of 64 KiB takes milliseconds.
+      [Code.attachEvent, { from: 'anyone', cost: 2, costPerKiB: 1, handle: (p, b) => this.#attach(p, b) }],
       [Code.detachEvent, { from: 'anyone', cost: 1, handle: (p, b) => this.#detach(p, b) }],
     ];
   }

@@ -345,6 +345,25 @@ describe('beyond its limit', () => {
     server.link.destroy();
   });
 
+  it('a subscription costs what it makes work: a large filter as much as many small ones', async () => {
+    const relay = await relayWith({ limits: { requestsPerSecond: 1, requestsBurst: 100 } });
+    const client = await connected(relay, { wallet: 'w1' });
+    const attached = (): number => count(relay, 'ixian_subscriptions_total', { result: 'attached' });
+    const attach = (expected: number): void => {
+      const items = Array.from({ length: expected }, (_, i) => Uint8Array.of(i & 255, i >> 8));
+      const filter = CuckooFilter.build(items).encode();
+      client.link.send(Code.attachEvent, encodeAttachEvent({ type: 0, filter }));
+    };
+    // Nearly 64 KiB each: the second one is beyond what 100 tokens pay for.
+    for (let i = 0; i < 3; i++) attach(15_000);
+    await until('refused', () => quota(relay, 'requests', 'connection') === 2);
+    expect(attached()).toBe(1);
+    // A small one still is not.
+    attach(50);
+    await until('attached', () => attached() === 2);
+    client.link.destroy();
+  });
+
   it('keep-alives of one chunk: those behind the first 500 are not looked at', async () => {
     const relay = await relayWith();
     const client = await connected(relay, { wallet: 'w1' });

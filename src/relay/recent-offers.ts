@@ -1,7 +1,5 @@
-import { randomBytes } from '../identity/index.js';
-
 /** Offers remembered to damp repeats; the older half is forgotten and may be offered again. */
-export const offersRememberedMax = 1_000_000;
+const offersRememberedMax = 1_000_000;
 const slotsInitial = 1024;
 
 /** What was offered. */
@@ -85,15 +83,12 @@ export class RecentOffers {
   #older = new Generation();
   /** Seconds at which the newer generation began. */
   #since = 0;
-  readonly #seed: readonly [number, number, number, number];
+  readonly #secret = crypto.getRandomValues(new Int32Array(4));
 
   constructor(
     private readonly intervalSeconds: number,
     private readonly offersMax = offersRememberedMax,
-  ) {
-    const s = new DataView(randomBytes(16).buffer);
-    this.#seed = [s.getInt32(0), s.getInt32(4), s.getInt32(8), s.getInt32(12)];
-  }
+  ) {}
 
   /** Offers that are remembered. */
   get size(): number {
@@ -134,18 +129,17 @@ export class RecentOffers {
   }
 
   #wordsOf({ wallet, device, hostname, type }: Offered): [number, number, number, number] {
-    const [sa, sb, sd, ss] = this.#seed;
     // Behind the version byte. A shorter address than that exists in tests alone.
     const word = (at: number): number =>
       (wallet[at] ?? 0) |
       ((wallet[at + 1] ?? 0) << 8) |
       ((wallet[at + 2] ?? 0) << 16) |
       ((wallet[at + 3] ?? 0) << 24);
-    let d = sd;
+    let d = this.#secret[2]!;
     for (const byte of device) d = Math.imul(d ^ byte, 0x0100_0193);
-    let s = ss;
+    let s = this.#secret[3]!;
     for (let i = 0; i < hostname.length; i++) s = Math.imul(s ^ hostname.charCodeAt(i), 0x0100_0193);
     for (let i = 0; i < type.length; i++) s = Math.imul(s ^ (0x100 + type.charCodeAt(i)), 0x0100_0193);
-    return [word(1) ^ sa, word(5) ^ sb, d, s];
+    return [word(1) ^ this.#secret[0]!, word(5) ^ this.#secret[1]!, d, s];
   }
 }

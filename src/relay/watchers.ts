@@ -1,5 +1,3 @@
-import { randomBytes } from '../identity/index.js';
-
 /** End of a chain, and an empty bucket. */
 const NONE = -1;
 const bucketsInitial = 64;
@@ -32,14 +30,7 @@ export class Watchers<T> {
   readonly #holders: (T | undefined)[] = [];
   readonly #firstOfRow: number[] = [];
   readonly #freeRows: number[] = [];
-  readonly #seed: number;
-  readonly #factor: number;
-
-  constructor() {
-    const secret = new DataView(randomBytes(8).buffer);
-    this.#seed = secret.getInt32(0);
-    this.#factor = secret.getInt32(4) | 1;
-  }
+  readonly #secret = crypto.getRandomValues(new Int32Array(2));
 
   /** Holders. */
   get size(): number {
@@ -91,7 +82,7 @@ export class Watchers<T> {
   }
 
   #bucket(tag: number): number {
-    let h = Math.imul(tag ^ this.#seed, this.#factor);
+    let h = Math.imul(tag ^ this.#secret[0]!, this.#secret[1]! | 1);
     h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
     return (h ^ (h >>> 13)) & (this.#heads.length - 1);
   }

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { bytesEqual, toHex } from '../../src/wire/index.js';
+import { seededRandom } from '../support/random.js';
 import type { Target } from './target.js';
 
 /** A decoder that takes longer than this for one input can be used to stop a relay. */
@@ -19,16 +20,10 @@ const deepEvery = 8;
 const allocationFactor = 64;
 const allocationConstant = 64 * 1024;
 
-/** Small fast generator with a printed seed (mulberry32). */
+/** 32-bit numbers of a printed seed. */
 export function random(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = a;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
+  const next = seededRandom(seed);
+  return () => next() * 2 ** 32;
 }
 
 /** Byte strings that decoders treat specially: lead bytes of every integer form, huge lengths, signs. */

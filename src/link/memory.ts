@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../clock/index.js';
+import { keepLent } from './lent-chunk.js';
 import {
   type Transport,
   type TransportCloseReason,
@@ -71,6 +72,7 @@ class MemoryTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     if (!this.#writable || this.#closed) return false;
+    keepLent(bytes);
     this.#ship(bytes.length, (to) => {
       to.#inbox.chunks.push(bytes);
       to.#inbox.bytes += bytes.length;

@@ -1,4 +1,5 @@
 import { frameAround } from '../wire/index.js';
+import { isLent, keepLent } from './lent-chunk.js';
 
 /**
  * What carries a link's bytes. A transport is a plain duplex byte pipe: it knows no frames, no peers and no
@@ -47,7 +48,8 @@ export interface Transport {
   /** Begins delivery. Called once; what arrived before was kept. */
   start(handlers: TransportHandlers): void;
   /**
-   * Takes `bytes` always (unless closed); the caller must not change them afterwards. False: over the high-water
+   * Takes `bytes` always (unless closed); the caller must not change them afterwards: what is not copied is
+   * told to `keepLent`. False: over the high-water
    * mark, wait for `drain` before writing more. On a closed transport it does nothing and returns false.
    */
   write(bytes: Uint8Array): boolean;
@@ -62,11 +64,11 @@ export interface Transport {
 
 /**
  * The frame around the payload that a link handed out, as it came over `transport`, to be sent on with `sendFrame` of
- * any link: a view where the transport leaves its chunks alone, else a copy.
+ * any link: a view where the transport leaves its chunks alone or lends them, else a copy.
  */
 export function receivedFrame(transport: Transport, code: number, payload: Uint8Array): Uint8Array {
   const frame = frameAround(code, payload);
-  return transport.chunksStay ? frame : frame.slice();
+  return transport.chunksStay || isLent(frame) ? frame : frame.slice();
 }
 
 /** Something that accepts connections. */
@@ -86,7 +88,9 @@ export const transportHighWaterBytes = 64 * 1024;
  * many times what it is charged for.
  */
 export function withoutRest(bytes: Uint8Array): Uint8Array {
-  return 2 * bytes.length < bytes.buffer.byteLength ? bytes.slice() : bytes;
+  if (2 * bytes.length < bytes.buffer.byteLength) return bytes.slice();
+  keepLent(bytes);
+  return bytes;
 }
 
 /** How long {@link Transport.end} may flush: the reference's linger (docs/protocol/03 §2.5). */

@@ -1,4 +1,5 @@
 import { type Clock, systemClock, type Timer } from '../clock/index.js';
+import { keepLent } from './lent-chunk.js';
 import { MessageInbox } from './message-inbox.js';
 import {
   isIpv4,
@@ -88,6 +89,7 @@ class WsClientTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     if (this.#inbox.ended || this.#ending || this.socket.readyState !== OPEN) return false;
+    keepLent(bytes);
     for (const part of wsMessages(bytes)) this.socket.send(part);
     if (this.socket.bufferedAmount < transportHighWaterBytes) return true;
     this.#poll ??= this.clock.every(drainPollMs, () => this.#drained());

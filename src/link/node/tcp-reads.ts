@@ -1,4 +1,5 @@
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
+import { lend, takeBack } from '../lent-chunk.js';
 
 /**
  * Reading without an allocation per chunk. As events, node:net takes 64 KiB for every read, shrinks it to what came and
@@ -31,6 +32,25 @@ export function kept(read: Uint8Array, n: number): Uint8Array {
   chunk.set(read.subarray(0, n));
   used += n;
   return chunk;
+}
+
+/** For the next whole buffer: the memory of the one before, when nothing of that was kept. */
+let spare: Uint8Array | null = null;
+let out: Uint8Array | null = null;
+
+/** A whole buffer that was read, in memory that is lent until {@link returned}. */
+export function whole(read: Uint8Array): Uint8Array {
+  out = spare ?? new Uint8Array(turnReadBytes);
+  spare = null;
+  out.set(read);
+  lend(out.buffer);
+  return out;
+}
+
+/** After {@link whole}, when all of it has been handled. */
+export function returned(): void {
+  if (takeBack()) spare = out;
+  out = null;
 }
 
 /** What a socket calls, as itself, with what it read; true to go on. */

@@ -1,5 +1,6 @@
 import { createServer, connect as netConnect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../../clock/index.js';
+import { isLending, isLent, keepLent, waitedFor, waitsForLent } from '../lent-chunk.js';
 import {
   plainAddress,
   type Transport,
@@ -10,7 +11,7 @@ import {
   transportLingerMs,
   withoutRest,
 } from '../transport.js';
-import { acceptReading, kept, readingInto, turnReadBytes } from './tcp-reads.js';
+import { acceptReading, kept, readingInto, returned, turnReadBytes, whole } from './tcp-reads.js';
 
 /**
  * Largest piece given to the socket at once. Node reports progress per write only, so a large frame goes in
@@ -103,9 +104,16 @@ function onData(this: Socket, chunk: Uint8Array): void {
  */
 function onRead(this: Socket, n: number, buffer: Uint8Array): boolean {
   const transport = (this as OwnedSocket)[transportKey];
-  transport.received(kept(buffer, n));
-  if (n < buffer.length) return true;
-  turn.flushLast();
+  if (n < buffer.length) {
+    transport.received(kept(buffer, n));
+    return true;
+  }
+  try {
+    transport.received(whole(buffer));
+    turn.flushLast();
+  } finally {
+    returned();
+  }
   nextTurn.push(transport);
   if (nextTurn.length === 1) setImmediate(readOn);
   return false;
@@ -154,6 +162,8 @@ class TcpTransport implements Transport {
   /** The part of it that waits: frames that lie side by side, as a flood of one sender does, go as one. */
   #from = 0;
   #to = 0;
+  /** The lent chunk of which something is gathered; 0 when there is none. */
+  #ofLent = 0;
   #paused = false;
   #ending = false;
   #ended: { reason: TransportCloseReason; detail: string } | null = null;
@@ -181,9 +191,9 @@ class TcpTransport implements Transport {
     return 'tcp';
   }
 
-  /** Every chunk has memory of its own, see {@link kept}. */
+  /** A chunk has memory of its own, see {@link kept}, but for a whole buffer, which is lent. */
   get chunksStay(): boolean {
-    return true;
+    return !isLending();
   }
 
   /** Looked up when asked for: an object of every socket otherwise. */
@@ -236,14 +246,14 @@ class TcpTransport implements Transport {
       // Several frames in its last turn: this one has followers too, and waits for them.
       if (!several || turn.now === 0 || socket.writableLength > 0) {
         // The kernel took nothing of what came before: this waits too.
-        socket.write(socket.writableLength > 0 ? withoutRest(bytes) : bytes);
+        this.#writeNow(socket.writableLength > 0 ? withoutRest(bytes) : bytes);
         return;
       }
     }
     if (socket.writableCorked === 0) {
       // Something is on its way to the kernel already: as above, and there is no call to save.
       if (socket.writableLength > 0) {
-        socket.write(withoutRest(bytes));
+        this.#writeNow(withoutRest(bytes));
         return;
       }
       socket.cork();
@@ -262,6 +272,12 @@ class TcpTransport implements Transport {
     }
     this.#from = byteOffset;
     this.#to = byteOffset + bytes.length;
+    if (this.#ofLent === 0 && isLent(bytes)) this.#ofLent = waitsForLent();
+  }
+
+  #writeNow(bytes: Uint8Array): void {
+    this.socket.write(bytes);
+    if (this.socket.writableLength > 0) keepLent(bytes);
   }
 
   /** Gives the socket, which holds it back, what lies side by side. */
@@ -278,6 +294,9 @@ class TcpTransport implements Transport {
     this.#buffer = null;
     this.#buffers = 0;
     this.socket.uncork();
+    if (this.#ofLent === 0) return;
+    waitedFor(this.#ofLent, this.socket.writableLength === 0);
+    this.#ofLent = 0;
   }
 
   /** Writes what was gathered when it is most of a chunk. */
@@ -286,6 +305,7 @@ class TcpTransport implements Transport {
   }
 
   #slice(bytes: Uint8Array): void {
+    keepLent(bytes);
     this.#backlog ??= [];
     for (let at = 0; at < bytes.length; at += writeSliceBytes)
       this.#backlog.push(bytes.subarray(at, at + writeSliceBytes));

@@ -1,0 +1,56 @@
+/**
+ * A received chunk whose memory is used again as soon as its call is over, unless something of it waits somewhere. Who
+ * sends flat out brings thousands of full buffers a second; a fresh array for each has left the caches before it is
+ * used once, and the collector frees it when hundreds of them have.
+ *
+ * One chunk at a time is lent, within one call. Whoever lets views of what it was given outlive that call says so; whoever
+ * copies where a transport's chunks do not stay needs to know nothing of this.
+ */
+let lent: ArrayBufferLike | null = null;
+let isKept = false;
+let waiting = 0;
+/** Counts the chunks that were lent; 0 while none is. */
+let number = 0;
+let count = 0;
+
+/** From now on views of this memory are lent. */
+export function lend(memory: ArrayBufferLike): void {
+  lent = memory;
+  isKept = false;
+  waiting = 0;
+  number = ++count;
+}
+
+/** The call is over. True when nobody has a view any more: the memory may be written to. */
+export function takeBack(): boolean {
+  lent = null;
+  number = 0;
+  return !isKept && waiting === 0;
+}
+
+/** Whether a chunk is lent now. */
+export function isLending(): boolean {
+  return lent !== null;
+}
+
+export function isLent(bytes: Uint8Array): boolean {
+  return bytes.buffer === lent;
+}
+
+/** These bytes are needed after the call: if they are lent, their memory is theirs. */
+export function keepLent(bytes: Uint8Array): void {
+  if (bytes.buffer === lent) isKept = true;
+}
+
+/** Bytes of the lent chunk wait until {@link waitedFor} is called with what this answers. */
+export function waitsForLent(): number {
+  waiting++;
+  return number;
+}
+
+/** What waited has gone, all of it or not; of another chunk than the one lent now it changes nothing. */
+export function waitedFor(ofNumber: number, all: boolean): void {
+  if (ofNumber !== number || number === 0) return;
+  waiting--;
+  if (!all) isKept = true;
+}

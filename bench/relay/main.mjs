@@ -60,7 +60,7 @@ if (values.help) {
   --rounds N      rounds per condition (default 3); every round runs every server once, the floor twice
   --seconds N     steady window of a round in seconds (default 2)
   --short         the short form of the tables that have one, marked so in the results
-  --set NAME=N    another size for the tables chosen with --only; may be repeated
+  --set NAME=N    another size for the tables chosen with --only; TABLE.NAME=N for one of them; may be repeated
   --target T      host:port[,pid] of another relay on this machine, measured beside ours in "forwarding"
   --out FOLDER    where results go (default bench/results/relay)
 
@@ -84,7 +84,13 @@ function sizeOf(name) {
   const { sizes } = tables.get(name);
   const size = { ...sizes?.[values.short ? 'short' : 'full'] };
   for (const pair of values.set) {
-    const [key, value] = pair.split('=');
+    const [path, value] = pair.split('=');
+    const [key, table] = path.split('.').reverse();
+    if (table !== undefined && !wanted.includes(table)) {
+      console.error(`--set ${pair}: no table ${table} is run`);
+      process.exit(2);
+    }
+    if (table !== undefined && table !== name) continue;
     if (!(key in size) || !(Number(value) > 0)) {
       console.error(`--set ${pair}: the sizes of ${name} are ${Object.keys(size).join(', ') || 'none'}`);
       process.exit(2);
@@ -106,7 +112,9 @@ if (!(settings.rounds >= 2 && settings.seconds >= 1)) throw new RangeError('at l
 const changesOf = (name) =>
   [
     ...(values.short && tables.get(name).sizes !== undefined ? ['--short'] : []),
-    ...values.set.map((pair) => `--set ${pair}`),
+    ...values.set
+      .filter((pair) => !pair.includes('.') || pair.startsWith(`${name}.`))
+      .map((pair) => `--set ${pair}`),
   ].join(' ');
 
 /** Cores in use by others while nothing of ours runs. */

@@ -3,6 +3,7 @@
 // A table is a file beside this one that exports `about` and `run(settings)`, and `sizes` where it has a short form; adding
 // its name below adds it.
 
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { environment } from '../core/report.mjs';
@@ -124,9 +125,27 @@ async function restlessness() {
   return (busyNanoseconds() - before.busy) / 1e6 / (performance.now() - before.at);
 }
 
+/** Ports in TIME_WAIT with which there are surely enough for the next table's clients. */
+const waitingPortsMax = 2_000;
+/** Linux's time for it, and some more. */
+const waitingPortsSeconds = 75;
+
+/**
+ * Until the ports of the table before are free again: one that a client was bound to is taken by no other client for a
+ * minute after its connection, whatever address that comes from.
+ */
+async function portsFree() {
+  const waiting = () => Number(/^TCP:.* tw (\d+)/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1] ?? 0);
+  for (let s = 0; s < waitingPortsSeconds && waiting() > waitingPortsMax; s++) {
+    if (s === 0) settings.say(`waiting for ${waiting()} ports`);
+    await new Promise((r) => setTimeout(r, 1_000));
+  }
+}
+
 const verdicts = [];
 for (const name of wanted) {
   process.stderr.write(`${name}\n`);
+  await portsFree();
   const before = await restlessness();
   const began = performance.now();
   const result = await tables.get(name).run({ ...settings, size: size.get(name) });

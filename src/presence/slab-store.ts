@@ -147,7 +147,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     if (w < 0) return [];
     const entries = t.entriesOf(w);
     // The layout of version 0 differs in every field (05 §4.2), and nobody sends it any more.
-    const legacy = t.headOf(w)[0] === 0 ? t.ownerOf(w) : null;
+    const legacy = t.versionOf(w) === 0 ? t.ownerOf(w) : null;
     const out: Uint8Array[] = [];
     for (let i = 0; i < entries.length; i += perPacket) {
       const part = entries.length <= perPacket ? entries : entries.slice(i, i + perPacket);
@@ -164,7 +164,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     const t = this.#tables;
     const w = t.index.find(wallet);
     if (w < 0) return 0;
-    const legacy = t.headOf(w)[0] === 0;
+    const legacy = t.versionOf(w) === 0;
     return legacy ? this.#whole(wallet).length : t.packetBytes(w, t.entriesOf(w));
   }
 
@@ -172,7 +172,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     const t = this.#tables;
     const w = t.index.find(wallet);
     if (w < 0) return at;
-    if (t.headOf(w)[0] !== 0) return t.copyPacket(w, t.entriesOf(w), out, at);
+    if (t.versionOf(w) !== 0) return t.copyPacket(w, t.entriesOf(w), out, at);
     const bytes = this.#whole(wallet);
     out.set(bytes, at);
     return at + bytes.length;

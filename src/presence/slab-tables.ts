@@ -168,8 +168,20 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
   headOf(w: number): Uint8Array {
     const ref = this.#wallets.get(w, W.ref);
     const at = this.slab.offset(ref) + headOffset;
-    const length = this.slab.view(ref).getUint16(at - headOffset + 4, true);
-    return this.slab.bytes(ref).subarray(at, at + length);
+    return this.slab.bytes(ref).subarray(at, at + this.#lengthIn(ref));
+  }
+
+  /** Length of a record's head or body. */
+  #lengthIn(ref: number): number {
+    const bytes = this.slab.bytes(ref);
+    const at = this.slab.offset(ref) + 4;
+    return bytes[at]! | (bytes[at + 1]! << 8);
+  }
+
+  /** Version of the wallet's presence, with which its head begins. */
+  versionOf(w: number): number {
+    const ref = this.#wallets.get(w, W.ref);
+    return this.slab.bytes(ref)[this.slab.offset(ref) + headOffset]!;
   }
 
   /** The wallet's public key, a copy. */
@@ -397,7 +409,7 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     const ref = this.#entries.get(e, E.ref);
     const at = this.slab.offset(ref);
     const from = at + bodyOffset;
-    return this.slab.bytes(ref).subarray(from, from + this.slab.view(ref).getUint16(at + 4, true));
+    return this.slab.bytes(ref).subarray(from, from + this.#lengthIn(ref));
   }
 
   /** The endpoint in arrays of its own. */
@@ -423,15 +435,22 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     return out;
   }
 
-  /** Size of that packet. */
+  /** Size of that packet: without a view of anything, for it is asked for with every answer. */
   packetBytes(w: number, entries: readonly number[]): number {
     const pow = this.#powOf(entries)?.length ?? 0;
-    let size = this.headOf(w).length + 1 + lengthBytes(entries.length) + lengthBytes(pow) + pow;
+    const head = this.#lengthIn(this.#wallets.get(w, W.ref));
+    let size = head + 1 + lengthBytes(entries.length) + lengthBytes(pow) + pow;
     for (const e of entries) {
-      const n = this.#bodyToSend(e).length;
+      const n = this.#isLegacy(e)
+        ? this.#bodyToSend(e).length
+        : this.#lengthIn(this.#entries.get(e, E.ref));
       size += lengthBytes(n) + n;
     }
     return size;
+  }
+
+  #isLegacy(e: number): boolean {
+    return (this.flagsOf(e) & Flag.legacy) !== 0;
   }
 
   /** Writes that packet to `out[at…]`; where it ends. */
@@ -454,7 +473,7 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
   }
 
   #bodyToSend(e: number): Uint8Array {
-    return (this.flagsOf(e) & Flag.legacy) === 0 ? this.bodyOf(e) : encodePresenceAddress(this.addressOf(e));
+    return this.#isLegacy(e) ? encodePresenceAddress(this.addressOf(e)) : this.bodyOf(e);
   }
 
   /** Proof of work of the first master among them. */

@@ -13,7 +13,8 @@ export const INT32_MAX = 0x7fff_ffff;
 export class ByteReader {
   #at: number;
   readonly end: number;
-  readonly #view: DataView;
+  /** Made when the first number of more than two bytes is read: most messages hold none. */
+  #numbers: DataView | null = null;
 
   /** Reads `bytes[offset, end)`. Throws `BADARG` for a range outside the buffer. */
   constructor(
@@ -24,7 +25,12 @@ export class ByteReader {
     if (offset < 0 || end > bytes.length || offset > end) throw new DecodeError('BADARG', 'buffer', offset);
     this.#at = offset;
     this.end = end;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get #view(): DataView {
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    this.#numbers ??= new DataView(buffer, byteOffset, byteLength);
+    return this.#numbers;
   }
 
   get offset(): number {
@@ -63,7 +69,8 @@ export class ByteReader {
   }
 
   u16(field: string): number {
-    return this.#view.getUint16(this.#take(2, field), true);
+    const at = this.#take(2, field);
+    return this.bytes[at]! | (this.bytes[at + 1]! << 8);
   }
 
   i16(field: string): number {

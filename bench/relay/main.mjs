@@ -135,7 +135,8 @@ const waitingPortsSeconds = 75;
  * minute after its connection, whatever address that comes from.
  */
 async function portsFree() {
-  const waiting = () => Number(/^TCP:.* tw (\d+)/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1] ?? 0);
+  const waiting = () =>
+    Number(/^TCP:.* tw (\d+)/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1] ?? 0);
   for (let s = 0; s < waitingPortsSeconds && waiting() > waitingPortsMax; s++) {
     if (s === 0) settings.say(`waiting for ${waiting()} ports`);
     await new Promise((r) => setTimeout(r, 1_000));

@@ -441,9 +441,7 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     const head = this.#lengthIn(this.#wallets.get(w, W.ref));
     let size = head + 1 + lengthBytes(entries.length) + lengthBytes(pow) + pow;
     for (const e of entries) {
-      const n = this.#isLegacy(e)
-        ? this.#bodyToSend(e).length
-        : this.#lengthIn(this.#entries.get(e, E.ref));
+      const n = this.#isLegacy(e) ? this.#bodyToSend(e).length : this.#lengthIn(this.#entries.get(e, E.ref));
       size += lengthBytes(n) + n;
     }
     return size;

@@ -42,6 +42,11 @@ export function keepLent(bytes: Uint8Array): void {
   if (bytes.buffer === lent) isKept = true;
 }
 
+/** Whether the chunk of that {@link waitsForLent} is the one lent now. */
+export function isLentNow(ofNumber: number): boolean {
+  return ofNumber === number && number !== 0;
+}
+
 /** Bytes of the lent chunk wait until {@link waitedFor} is called with what this answers. */
 export function waitsForLent(): number {
   waiting++;
@@ -50,7 +55,7 @@ export function waitsForLent(): number {
 
 /** What waited has gone, all of it or not; of another chunk than the one lent now it changes nothing. */
 export function waitedFor(ofNumber: number, all: boolean): void {
-  if (ofNumber !== number || number === 0) return;
+  if (!isLentNow(ofNumber)) return;
   waiting--;
   if (!all) isKept = true;
 }

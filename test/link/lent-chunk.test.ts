@@ -105,6 +105,32 @@ describe.each(transportKinds)('lent chunks of a flood passed on over $name', (ki
   });
 });
 
+it('of several floods to the same receivers every byte arrives once, also of chunks gathered in one turn', async () => {
+  const sources = await Promise.all([1, 2, 3, 4].map(() => opened()));
+  const sinks = await Promise.all([1, 2, 3].map(() => opened()));
+  const arrived = sinks.map((s) => new Recorder(s.dialled));
+  const length = 4 * 1024 * 1024;
+  let turn = 0;
+  for (const { accepted } of sources) {
+    passOn(accepted, {
+      // In turn, so that each has a part of every chunk and nobody most of it.
+      write: (bytes: Uint8Array) => sinks[turn++ % sinks.length]!.accepted.write(bytes),
+    } as Transport);
+    accepted.pause();
+  }
+  sources.forEach(({ dialled }, i) => {
+    dialled.write(new Uint8Array(length).fill(i + 1));
+  });
+  // The kernel holds much of each before anything is read, so that all are read in the same turns.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  for (const { accepted } of sources) accepted.resume();
+  const all = sources.length * length;
+  await arrived[0]!.until(() => arrived.reduce((n, r) => n + r.bytes, 0) === all);
+  const counts = new Uint32Array(256);
+  for (const r of arrived) for (const byte of r.all()) counts[byte] = counts[byte]! + 1;
+  expect([...counts.subarray(0, 6)]).toEqual([0, length, length, length, length, 0]);
+});
+
 it('a flood that is read as it comes uses few buffers', async () => {
   const source = await opened();
   const sink = await opened();

@@ -1,6 +1,6 @@
 import { createServer, connect as netConnect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../../clock/index.js';
-import { isLending, isLent, keepLent, waitedFor, waitsForLent } from '../lent-chunk.js';
+import { isLending, isLent, isLentNow, keepLent, waitedFor, waitsForLent } from '../lent-chunk.js';
 import {
   plainAddress,
   type Transport,
@@ -162,7 +162,7 @@ class TcpTransport implements Transport {
   /** The part of it that waits: frames that lie side by side, as a flood of one sender does, go as one. */
   #from = 0;
   #to = 0;
-  /** The lent chunk of which something is gathered; 0 when there is none. */
+  /** The last lent chunk of which something is gathered; 0 when there is none. */
   #ofLent = 0;
   #paused = false;
   #ending = false;
@@ -272,7 +272,8 @@ class TcpTransport implements Transport {
     }
     this.#from = byteOffset;
     this.#to = byteOffset + bytes.length;
-    if (this.#ofLent === 0 && isLent(bytes)) this.#ofLent = waitsForLent();
+    // Of an earlier one that still waits here nothing is used again.
+    if (isLent(bytes) && !isLentNow(this.#ofLent)) this.#ofLent = waitsForLent();
   }
 
   #writeNow(bytes: Uint8Array): void {

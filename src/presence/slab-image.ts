@@ -1,9 +1,8 @@
-import { DecodeError } from '../wire/index.js';
+import { DecodeError, EMPTY_BYTES } from '../wire/index.js';
 import { futureToleranceSeconds, isPresenceType, type PresenceType } from './constants.js';
 import { expiryThreshold } from './rules-time.js';
-import { decodeHead } from './slab-record.js';
+import { walletIn } from './slab-record.js';
 import type { SlabTables } from './slab-tables.js';
-import type { StoreOwner } from './store.js';
 
 /**
  * A wallet in a snapshot (little endian), its head and bodies as they lie in the slab:
@@ -13,25 +12,6 @@ import type { StoreOwner } from './store.js';
  */
 const headerBytes = 8;
 const entryBytes = 20;
-
-/** An endpoint of an image; `body` is a view. */
-export interface ImageEntry {
-  readonly body: Uint8Array;
-  readonly flags: number;
-  readonly type: PresenceType;
-  readonly second: number;
-  readonly announced: number;
-}
-
-/** A wallet of an image; `head` is a view. */
-export interface Image {
-  readonly head: Uint8Array;
-  readonly owner: StoreOwner;
-  readonly lead: number;
-  readonly entries: readonly ImageEntry[];
-  /** Where the next image begins. */
-  readonly end: number;
-}
 
 /** Writes a wallet's image at `at`; where it ends, or -1 when it does not fit. */
 export function writeImage(t: SlabTables, w: number, into: Uint8Array, at: number): number {
@@ -59,32 +39,64 @@ export function writeImage(t: SlabTables, w: number, into: Uint8Array, at: numbe
   return to;
 }
 
-/** Reads the image at `at`. Throws DecodeError or RangeError when it does not hold together. */
-export function readImage(bytes: Uint8Array, at: number): Image {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const count = view.getUint16(at + 4, true);
-  const part = (from: number, length: number): Uint8Array => {
-    if (from + length > bytes.length) throw new DecodeError('EOF', 'image', from);
-    return bytes.subarray(from, from + length);
-  };
-  const head = part(at + headerBytes, view.getUint16(at + 6, true));
-  const owner = decodeHead(head);
-  const entries: ImageEntry[] = [];
-  let from = at + headerBytes + head.length;
-  for (let i = 0; i < count; i++) {
-    const type = String.fromCharCode(view.getUint8(from + 3));
-    if (!isPresenceType(type)) throw new DecodeError('RANGE', 'image.type', from + 3);
-    const body = part(from + entryBytes, view.getUint16(from, true));
-    entries.push({
-      body,
-      flags: view.getUint8(from + 2),
-      type,
-      second: view.getFloat64(from + 4, true),
-      announced: view.getFloat64(from + 12, true),
-    });
-    from += entryBytes + body.length;
+/**
+ * Goes through the wallets of a payload and the endpoints of each. One object for all of them: a million wallets are read
+ * before a relay serves.
+ */
+export class ImageReader {
+  readonly #view: DataView;
+  #at = 0;
+  #left = 0;
+  /** The wallet's head, a view. */
+  head = EMPTY_BYTES;
+  /** The wallet's address in it, a view. */
+  wallet = EMPTY_BYTES;
+  lead = 0;
+  /** The endpoint's body, a view. */
+  body = EMPTY_BYTES;
+  flags = 0;
+  type: PresenceType = 'C';
+  second = 0;
+  announced = 0;
+
+  constructor(private readonly bytes: Uint8Array) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-  return { head, owner, lead: view.getUint32(at, true), entries, end: from };
+
+  /** To the next wallet, past endpoints not asked for; false at the end. Throws DecodeError or RangeError for nonsense. */
+  nextWallet(): boolean {
+    while (this.nextEntry());
+    const at = this.#at;
+    if (at === this.bytes.length) return false;
+    this.lead = this.#view.getUint32(at, true);
+    this.#left = this.#view.getUint16(at + 4, true);
+    this.head = this.#part(at + headerBytes, this.#view.getUint16(at + 6, true));
+    const { from, to } = walletIn(this.head);
+    this.wallet = this.head.subarray(from, to);
+    return true;
+  }
+
+  /** To the wallet's next endpoint; false behind the last. Throws as {@link nextWallet}. */
+  nextEntry(): boolean {
+    if (this.#left === 0) return false;
+    this.#left--;
+    const at = this.#at;
+    const type = String.fromCharCode(this.#view.getUint8(at + 3));
+    if (!isPresenceType(type)) throw new DecodeError('RANGE', 'image.type', at + 3);
+    this.type = type;
+    this.flags = this.#view.getUint8(at + 2);
+    this.second = this.#view.getFloat64(at + 4, true);
+    this.announced = this.#view.getFloat64(at + 12, true);
+    this.body = this.#part(at + entryBytes, this.#view.getUint16(at, true));
+    return true;
+  }
+
+  #part(from: number, length: number): Uint8Array {
+    const end = from + length;
+    if (end > this.bytes.length) throw new DecodeError('EOF', 'image', from);
+    this.#at = end;
+    return this.bytes.subarray(from, end);
+  }
 }
 
 /** True when an endpoint may be held at network second `now`: its age is judged as by the clean-up. */

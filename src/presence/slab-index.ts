@@ -7,6 +7,8 @@ const partSlotsMin = 8;
 const fillMax = 3 / 4;
 const growth = 2;
 const fillMin = 1 / 5;
+/** Of many records few parts get more than so many times an even share. */
+const shareMax = 1.2;
 /**
  * A slot holds the record's number plus one and some bits of its hash, so that other records are hardly ever
  * looked at. 2^26 records of the least size a wallet can have are more than the slab reaches.
@@ -44,8 +46,16 @@ export function addressHash(address: Uint8Array): number {
 export class AddressIndex {
   readonly #parts: (Uint32Array | undefined)[] = new Array<Uint32Array | undefined>(partCount);
   readonly #counts = new Uint32Array(partCount);
+  #firstSlots = partSlotsMin;
 
   constructor(private readonly records: Addressed) {}
+
+  /** Parts that begin from now on have room for their share of so many records. */
+  expect(records: number): void {
+    let slots = partSlotsMin;
+    while ((records / partCount) * shareMax > slots * fillMax) slots *= growth;
+    this.#firstSlots = slots;
+  }
 
   /** The record's number, or -1. */
   find(wallet: Uint8Array): number {
@@ -72,7 +82,7 @@ export class AddressIndex {
     const count = this.#counts[p]! + 1;
     let part = this.#parts[p];
     if (part === undefined || count > part.length * fillMax)
-      part = this.#resize(p, part === undefined ? partSlotsMin : Math.ceil(part.length * growth));
+      part = this.#resize(p, part === undefined ? this.#firstSlots : Math.ceil(part.length * growth));
     put(part, hash, slotOf(hash, record));
     this.#counts[p] = count;
   }
@@ -123,6 +133,7 @@ export class AddressIndex {
   clear(): void {
     this.#parts.fill(undefined);
     this.#counts.fill(0);
+    this.#firstSlots = partSlotsMin;
   }
 }
 

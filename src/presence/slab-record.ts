@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, shortUnitsMax } from '../wire/index.js';
+import { ByteReader, ByteWriter, DecodeError, shortUnitsMax } from '../wire/index.js';
 import type { PresenceAddress } from './address.js';
 import type { ClaimBytes } from './received-claim.js';
 import { slabRecordBytesMax } from './slab-memory.js';
@@ -151,6 +151,22 @@ export function decodeHead(bytes: Uint8Array, at = 0, end = bytes.length): Store
   const publicKey = r.vb('head.publicKey');
   r.done('head');
   return { version, wallet, publicKey };
+}
+
+/** True for the first byte of what {@link lengthAt} reads. */
+const isLengthLead = (lead: number | undefined): boolean =>
+  lead !== undefined && (lead <= 0xf7 || lead === 0xfc);
+
+/** Where the wallet stands in a head, without its lengths. Throws DecodeError for what is no head. */
+export function walletIn(head: Uint8Array): { readonly from: number; readonly to: number } {
+  const wallet = varBytes(head[0] ?? 0);
+  const from = wallet + varBytes(head[wallet] ?? 0);
+  const to = from + lengthAt(head, wallet);
+  const end = to + varBytes(head[to] ?? 0) + lengthAt(head, to);
+  const isSound = isLengthLead(head[wallet]) && isLengthLead(head[to]) && end === head.length;
+  // A record keeps a wallet's length in a byte.
+  if (!isSound || to - from > 255) throw new DecodeError('RANGE', 'head', 0);
+  return { from, to };
 }
 
 /** Flags of an endpoint as its body is read by. */

@@ -7,6 +7,8 @@ const bucketOf = (lead: number): number => lead >>> (32 - bucketBits);
 /** Room a full bucket gets. */
 const bucketGrowth = 1.2;
 const bucketSlotsMin = 4;
+/** Of many records half of the buckets get no more than so many times an even share, nearly all no more than a growth later. */
+const shareMax = 1.05;
 /** More places than a bucket has: with 32 bits of a lead they make an exact number. */
 const bucketPlaces = 2 ** 20;
 
@@ -29,8 +31,14 @@ export class SectorOrder {
   readonly #buckets: (Uint32Array | undefined)[] = new Array<Uint32Array | undefined>(bucketCount);
   readonly #counts = new Uint32Array(bucketCount);
   #isOrdered = true;
+  #firstSlots = bucketSlotsMin;
 
   constructor(private readonly records: Positioned) {}
+
+  /** Buckets that begin from now on have room for their share of so many records. */
+  expect(records: number): void {
+    this.#firstSlots = Math.max(bucketSlotsMin, Math.ceil((records / bucketCount) * shareMax));
+  }
 
   /** Negative when record `a` stands before record `b`. */
   #order(a: number, b: number): number {
@@ -61,7 +69,7 @@ export class SectorOrder {
     const count = this.#counts[b]!;
     const bucket = this.#buckets[b];
     if (bucket !== undefined && count < bucket.length) return bucket;
-    const wider = new Uint32Array(Math.max(bucketSlotsMin, Math.ceil(count * bucketGrowth)));
+    const wider = new Uint32Array(Math.max(this.#firstSlots, Math.ceil(count * bucketGrowth)));
     if (bucket !== undefined) wider.set(bucket);
     this.#buckets[b] = wider;
     return wider;
@@ -156,5 +164,6 @@ export class SectorOrder {
     this.#buckets.fill(undefined);
     this.#counts.fill(0);
     this.#isOrdered = true;
+    this.#firstSlots = bucketSlotsMin;
   }
 }

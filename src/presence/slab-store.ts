@@ -10,7 +10,7 @@ import {
 } from './constants.js';
 import { encodePresence, type Presence } from './presence.js';
 import { expiryThreshold, isOverdrawn } from './rules-time.js';
-import { isAlive, readImage, writeImage } from './slab-image.js';
+import { ImageReader, isAlive, writeImage } from './slab-image.js';
 import { Flag } from './slab-record.js';
 import { noRow } from './slab-rows.js';
 import { SlabTables } from './slab-tables.js';
@@ -472,24 +472,27 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
     return { next: null, bytes: end - at, wallets };
   }
 
+  importBegins(wallets: number): void {
+    this.#tables.expect(Math.min(wallets, this.#addressesMax));
+  }
+
   importWallets(payload: Uint8Array, now: number): { addresses: number; skipped: number } {
     const t = this.#tables;
     const before = this.addresses;
     let read = 0;
-    for (let at = 0; at < payload.length; ) {
-      const image = readImage(payload, at);
-      at = image.end;
-      read += image.entries.length;
-      let w = t.index.find(image.owner.wallet);
-      for (const e of image.entries) {
-        if (!isAlive(e.second, now) || this.addresses >= this.#addressesMax) continue;
+    const image = new ImageReader(payload);
+    while (image.nextWallet()) {
+      let w = t.index.find(image.wallet);
+      for (; image.nextEntry(); read++) {
+        const { type, body } = image;
+        if (!isAlive(image.second, now) || this.addresses >= this.#addressesMax) continue;
         if (t.bytes > this.#bytesMax) continue;
-        if (w < 0) w = t.addWallet(image.head, image.owner.wallet, image.lead, true);
+        if (w < 0) w = t.addWallet(image.head, image.wallet, image.lead, true);
         // A wallet stands there twice when it left and came back while the snapshot was written.
-        else if (this.#surplus(w, e.type) !== noRow || t.hasBodyOf(w, e.body)) continue;
-        const entry = t.addBody(w, e.body, e.flags, e.type, e.second, e.announced);
-        this.#wheels[e.type].insert(entry);
-        if (e.type === 'R') t.setRelays(w, t.relaysOf(w) + 1);
+        else if (this.#surplus(w, type) !== noRow || t.hasBodyOf(w, body)) continue;
+        const entry = t.addBody(w, body, image.flags, type, image.second, image.announced);
+        this.#wheels[type].insert(entry);
+        if (type === 'R') t.setRelays(w, t.relaysOf(w) + 1);
       }
     }
     const addresses = this.addresses - before;
@@ -499,6 +502,7 @@ export class SlabPresenceStore implements PresenceStore, SnapshotSource, Snapsho
   /** Relays and ledger nodes are told of; of clients, which are nearly all, nobody asks what was known before. */
   importFinished(): void {
     const t = this.#tables;
+    t.expect(0);
     this.#relayVersion++;
     for (const w of [...this.relayWallets()]) for (const l of this.#listeners) l.relayAdded?.(w);
     for (const type of ['R', 'H', 'M'] as const)

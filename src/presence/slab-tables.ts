@@ -68,6 +68,12 @@ export class SlabTables implements Addressed, Positioned, WheelRows {
     this.sectors.clear();
   }
 
+  /** So many wallets are about to come: the indices make room for them at once, where they would grow many times. */
+  expect(wallets: number): void {
+    this.index.expect(wallets);
+    this.sectors.expect(wallets);
+  }
+
   /** Bytes of everything stored, the indices' share included. */
   get bytes(): number {
     return this.slab.usedBytes + this.#wallets.size * walletIndexBytes + this.#entries.size * entryIndexBytes;

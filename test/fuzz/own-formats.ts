@@ -13,7 +13,7 @@ import { parseTarget } from '../../src/load/target.js';
 import { parseAllowList, parseApiUser } from '../../src/operator/api/auth.js';
 import { parseApiBind } from '../../src/operator/api/server.js';
 import { parseBind } from '../../src/operator/ops-server.js';
-import { readImage } from '../../src/presence/slab-image.js';
+import { ImageReader } from '../../src/presence/slab-image.js';
 import { DecodeError } from '../../src/wire/index.js';
 import {
   asksForTicket,
@@ -63,6 +63,18 @@ function busFrames(b: Uint8Array): unknown {
   return whole;
 }
 
+/** Bytes of heads and bodies: what is read out of a payload lies within it, once. */
+function imageParts(b: Uint8Array): number {
+  const image = new ImageReader(b);
+  let bytes = 0;
+  while (image.nextWallet()) {
+    bytes += image.head.length;
+    while (image.nextEntry()) bytes += image.body.length;
+  }
+  if (bytes > b.length) throw new Error('more than there is');
+  return bytes;
+}
+
 export const OWN_TARGETS: readonly Target[] = [
   { name: 'resumption-ask', run: asksForTicket, throws: [] },
   wire('resumption-offer', decodeOffer),
@@ -73,7 +85,7 @@ export const OWN_TARGETS: readonly Target[] = [
   wire('resumption-renewed', (b) => decodeRenewed(splitMac(b).body)),
   wire('resumption-ticket', decodeTicketClaims),
   { name: 'bus-frames', run: busFrames, throws: [BusFrameError] },
-  { name: 'snapshot-image', run: (b) => readImage(b, 0), throws: [DecodeError, RangeError] },
+  { name: 'snapshot-image', run: imageParts, throws: [DecodeError, RangeError] },
   wire('multi-prime-key', (b) =>
     isMultiPrimeBlob(b) ? [decodeMultiPrimeKey(b), publicKeyOfMultiPrime(b)] : decodeMultiPrimeKey(b),
   ),

@@ -29,14 +29,18 @@ function wallets(count: number, alike: number): Uint8Array[] {
 
 describe('index by address', () => {
   it.each([
-    ['as hashes are', 20_000, 0],
-    ['that begin alike in every bit that is hashed', 600, 8],
-  ])('finds wallets %s, and only those that are in', (_, count, alike) => {
+    ['as hashes are', 20_000, 0, 0],
+    ['as hashes are, of which it was told', 20_000, 0, 20_000],
+    ['as hashes are, of which it was told too many', 20_000, 0, 1_000_000],
+    ['that begin alike in every bit that is hashed', 600, 8, 0],
+    ['that begin alike, of which it was told', 600, 8, 600],
+  ])('finds wallets %s, and only those that are in', (_, count, alike, told) => {
     const all = wallets(count, alike);
     const index = new AddressIndex({
       isWallet: (r, w) => compareBytes(all[r]!, w) === 0,
       hashOf: (r) => addressHash(all[r]!),
     });
+    index.expect(told);
     const next = seeded();
     const inside = new Set<number>();
     for (let i = 0; i < 3 * count; i++) {
@@ -59,10 +63,12 @@ describe('index by address', () => {
 
 describe('order by sector', () => {
   it.each([
-    ['spread as hashes are', 0],
-    ['that agree in their first 32 bits', 4],
-    ['that agree in the whole prefix', 10],
-  ])('gives ranges of prefixes %s', (_, alike) => {
+    ['spread as hashes are', 0, 0],
+    ['spread as hashes are, of which it was told', 0, 3000],
+    ['of which it was told too many', 0, 1_000_000],
+    ['that agree in their first 32 bits', 4, 0],
+    ['that agree in the whole prefix', 10, 3000],
+  ])('gives ranges of prefixes %s', (_, alike, told) => {
     const next = seeded();
     const count = 3000;
     const all = wallets(count, 0);
@@ -72,6 +78,7 @@ describe('order by sector', () => {
       prefixOf: (r) => prefixes[r]!,
       walletOf: (r) => all[r]!,
     });
+    order.expect(told);
     for (let r = 0; r < count; r++)
       if (r % 1000 < 700) order.addLater(r);
       else order.add(r);

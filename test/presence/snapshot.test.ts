@@ -10,8 +10,11 @@ import {
   SlabPresenceStore,
   SnapshotError,
   snapshotBlockBytes,
+  snapshotHeaderBytes,
+  snapshotStride,
 } from '../../src/presence/index.js';
 import { SnapshotFile, SnapshotInterrupted } from '../../src/presence/node/index.js';
+import { ImageReader } from '../../src/presence/slab-image.js';
 import { NETWORKS, toHex } from '../../src/wire/index.js';
 import { HOST, T0 } from './support.js';
 
@@ -245,6 +248,52 @@ describe('presence snapshot', () => {
   });
 });
 
+describe('a payload', () => {
+  const payloadOf = (store: SlabPresenceStore): Uint8Array => {
+    const out = new Uint8Array(snapshotBlockBytes);
+    return out.slice(0, store.exportWallets(0, out).bytes);
+  };
+  const endOfFirst = (payload: Uint8Array): number => {
+    const head = payload[6]! | (payload[7]! << 8);
+    const body = 8 + head;
+    return body + 20 + (payload[body]! | (payload[body + 1]! << 8));
+  };
+
+  it('that ends anywhere within a wallet does not hold together', () => {
+    const store = new SlabPresenceStore();
+    put(store, 4);
+    put(store, 5);
+    const payload = payloadOf(store);
+    const first = endOfFirst(payload);
+    for (let size = 1; size < payload.length; size++) {
+      const image = new ImageReader(payload.subarray(0, size));
+      const endpoints = (): number => {
+        let count = 0;
+        while (image.nextWallet()) while (image.nextEntry()) count++;
+        return count;
+      };
+      if (size === first) expect(endpoints()).toBe(1);
+      else expect(endpoints).toThrow();
+    }
+  });
+
+  it('whose head is none does not hold together', () => {
+    const store = new SlabPresenceStore();
+    put(store, 4);
+    const payload = payloadOf(store);
+    // Version, length of the wallet, the first and the second byte of the key's length behind it.
+    for (const at of [8, 9, 8 + 2 + 33, 8 + 2 + 33 + 1])
+      for (const value of [0xf8, 0xfd, 0xff, payload[at]! ^ 1]) {
+        const changed = payload.slice();
+        changed[at] = value;
+        const take = (): unknown => new SlabPresenceStore().importWallets(changed, T0);
+        // A version of another number in one byte is a version still.
+        if (at === 8 && value < 0xf8) expect(take()).toEqual({ addresses: 1, skipped: 0 });
+        else expect(take).toThrow();
+      }
+  });
+});
+
 describe('a snapshot that must not be used', () => {
   const damage = async (change: () => Promise<void>, moment = main): Promise<string> => {
     await new SnapshotFile(path).save(filled(2000), main);
@@ -275,7 +324,9 @@ describe('a snapshot that must not be used', () => {
     ['another kind of file', 0, 'format'],
     ['another format', 8, 'format'],
     ['another time', 17, 'mac'],
-    ['a changed header', 60, 'mac'],
+    ['another number of wallets', 56, 'mac'],
+    ['another salt', 61, 'mac'],
+    ['a changed header', 30, 'mac'],
     ['a changed presence in the first block', 5000, 'mac'],
     ['a changed presence in the last block', -500, 'mac'],
     ['a changed MAC', -1, 'mac'],
@@ -283,7 +334,7 @@ describe('a snapshot that must not be used', () => {
     expect(await damage(() => flip(at))).toBe(problem);
   });
 
-  it.each([0, 5, 50, 103, 104, 110, 5000, snapshotBlockBytes, -1, -40])(
+  it.each([0, 5, 50, snapshotHeaderBytes - 1, snapshotHeaderBytes, 110, 5000, snapshotBlockBytes, -1, -40])(
     'refuses a file that ends after %i bytes',
     async (size) => {
       const problem = await damage(async () => {
@@ -295,16 +346,16 @@ describe('a snapshot that must not be used', () => {
   );
 
   it('refuses a file that ends with a whole block that is not the last', async () => {
-    expect(await damage(() => truncate(path, 104 + 16 + snapshotBlockBytes + 32))).toBe('torn');
+    expect(await damage(() => truncate(path, snapshotHeaderBytes + snapshotStride))).toBe('torn');
   });
 
   it('refuses blocks in another order', async () => {
     const swapped = async (): Promise<void> => {
-      const stride = 16 + snapshotBlockBytes + 32;
+      const [one, two] = [snapshotHeaderBytes, snapshotHeaderBytes + snapshotStride];
       const bytes = await readFile(path);
-      const first = Uint8Array.from(bytes.subarray(104, 104 + stride));
-      bytes.copyWithin(104, 104 + stride, 104 + 2 * stride);
-      bytes.set(first, 104 + stride);
+      const first = Uint8Array.from(bytes.subarray(one, two));
+      bytes.copyWithin(one, two, two + snapshotStride);
+      bytes.set(first, two);
       await writeFile(path, bytes);
     };
     expect(await damage(swapped)).toBe('mac');
@@ -315,7 +366,7 @@ describe('a snapshot that must not be used', () => {
       const before = await readFile(path);
       await new SnapshotFile(path).save(filled(2000), main);
       const bytes = await readFile(path);
-      bytes.set(before.subarray(104), 104);
+      bytes.set(before.subarray(snapshotHeaderBytes), snapshotHeaderBytes);
       await writeFile(path, bytes);
     };
     expect(await damage(mixed)).toBe('mac');

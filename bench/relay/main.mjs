@@ -13,6 +13,7 @@ import { parseTarget, root } from './servers.mjs';
 
 /** In the order in which they are run and shown. */
 const NAMES = [
+  'cores',
   'floors',
   'forwarding',
   'websocket',

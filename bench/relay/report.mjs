@@ -58,11 +58,14 @@ function tableText(name, result) {
     '',
     `\`npm run bench:relay -- --only ${name}${changed}\`, ${env.date.slice(0, 16).replace('T', ' ')}, commit ${env.commit}, Node ${env.node}, ${env.cpu}, ${env.cores} cores. ${quiet}`,
     '',
-    '| Measure | bar | measured | A/A | verdict |',
-    '|---|---:|---:|---:|---|',
-    ...bars.map(barText),
-    '',
   ];
+  if (bars.length > 0)
+    lines.push(
+      '| Measure | bar | measured | A/A | verdict |',
+      '|---|---:|---:|---:|---|',
+      ...bars.map(barText),
+      '',
+    );
   if (rows.length > 0 && keys.length > 0)
     lines.push(
       `| | | ${keys.map((k) => columns[k]).join(' | ')} |`,

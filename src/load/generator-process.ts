@@ -1,13 +1,18 @@
 // A generator in a process of its own: gets its plan over the pipe, reports every second, ends with its parent.
+import { getPriority, setPriority } from 'node:os';
 import { LoadError } from './errors.js';
 import { Generator } from './generator.js';
-import type { FromGenerator, ToGenerator } from './plan.js';
+import { type FromGenerator, nicenessOf, type ToGenerator } from './plan.js';
 
 let generator: Generator | null = null;
 
 function tell(message: FromGenerator): void {
   // A parent that has gone hears nothing, and the disconnect below ends us.
   if (process.connected) process.send!(message, () => undefined);
+}
+
+function giveWay(niceness: number): void {
+  if (niceness > 0) setPriority(Math.min(19, getPriority() + niceness));
 }
 
 function fail(e: Error): void {
@@ -18,6 +23,7 @@ process.on('message', (message: ToGenerator) => {
   switch (message.type) {
     case 'plan':
       try {
+        giveWay(nicenessOf(message.plan));
         generator = new Generator(message.plan, {
           onConnected: (open, failures) => tell({ type: 'connected', open, failures }),
           onSecond: (sample) => tell({ type: 'second', sample }),

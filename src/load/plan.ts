@@ -36,6 +36,12 @@ export function partOf(
   };
 }
 
+/** How far that process gives way: as the least of the groups that it runs. */
+export function nicenessOf(plan: Pick<GeneratorPlan, 'scenario' | 'processIndex' | 'processes'>): number {
+  const own = plan.scenario.groups.filter((g, i) => partOf(g, i, plan).to > 0);
+  return own.length === 0 ? 0 : Math.min(...own.map((g) => g.niceness));
+}
+
 /** One second of one process. */
 export interface SecondSample {
   readonly open: number;

@@ -123,6 +123,8 @@ export interface Group {
   readonly reconnect: boolean;
   /** Clients per source address in 127.0.0.0/8, where the target is on loopback; 0 leaves all on one address. */
   readonly clientsPerSource: number;
+  /** Of the generator process that runs the group alone (`groupsApart`): work that nobody times gives way to what is. */
+  readonly niceness: number;
   readonly activities: readonly Activity[];
 }
 
@@ -289,6 +291,7 @@ function parseGroup(value: unknown, index: number): Group {
     attemptSeconds: f.number('attemptSeconds', 0.1, 3600, 10),
     reconnect: f.flag('reconnect', true),
     clientsPerSource: f.whole('clientsPerSource', 0, 28_000, 900),
+    niceness: f.whole('niceness', 0, 19, 0),
     activities: (f.has('activities') ? f.list('activities', activitiesMax) : []).map((a, i) =>
       parseActivity(a, `${path}.activities[${i}]`),
     ),
@@ -321,6 +324,9 @@ export function parseScenario(value: unknown): Scenario {
   };
   f.done();
   checkRenewed(scenario.groups);
+  const nice = scenario.groups.findIndex((g) => g.niceness > 0);
+  if (nice >= 0 && !scenario.groupsApart)
+    throw new LoadError('scenario', `groups[${nice}].niceness needs groupsApart`);
   if (groups.length === 0) throw new LoadError('scenario', 'groups must hold at least one group');
   const clients = scenario.groups.reduce((n, g) => n + g.clients, 0);
   if (clients > clientsMax)

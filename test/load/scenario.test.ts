@@ -10,6 +10,7 @@ import {
   parseTarget,
   withSetting,
 } from '../../src/load/index.js';
+import { nicenessOf } from '../../src/load/plan.js';
 
 const minimal = { name: 'x', groups: [{ clients: 2, activities: [{ do: 'messages', perSecond: 1 }] }] };
 
@@ -35,11 +36,25 @@ describe('scenarios', () => {
     expect(s.groups[0]!.activities[0]).toMatchObject({ to: 'pair', bytes: 512, arrivals: 'even' });
   });
 
+  test('a process gives way as far as the least nice of its groups', () => {
+    const groups = [{ clients: 2, niceness: 5 }, { clients: 2 }, { clients: 2, niceness: 7 }];
+    const scenario = parseScenario({ name: 'x', groupsApart: true, groups });
+    const of = (processes: number): number[] =>
+      Array.from({ length: processes }, (_, processIndex) =>
+        nicenessOf({ scenario, processIndex, processes }),
+      );
+    expect(of(1)).toEqual([0]);
+    expect(of(2)).toEqual([5, 0]);
+    expect(of(4)).toEqual([5, 0, 7, 0]);
+  });
+
   test.each<[unknown, string]>([
     [null, 'a scenario must be an object'],
     [{ ...minimal, groups: [] }, 'groups must hold at least one group'],
     [{ ...minimal, windowSecond: 3 }, 'windowSecond is not a known setting'],
     [set('name', ''), 'name must be a text'],
+    [set('groups.0.niceness', 5), 'groups[0].niceness needs groupsApart'],
+    [set('groups.0.niceness', 20), 'groups[0].niceness must be a whole number from'],
     [set('windowSeconds', 0), 'windowSeconds must be a number from'],
     [set('groups.0.clients', 3), 'groups[0].clients must be a multiple of 2'],
     [set('groups.0.clients', 1e9), 'groups[0].clients must be a whole number from'],

@@ -9,5 +9,7 @@ export default defineConfig({
     hookTimeout: 20_000,
     pool: 'forks',
     maxWorkers: 2,
+    // Of tests that go side by side in one file: each has to keep its own times.
+    maxConcurrency: 3,
   },
 });

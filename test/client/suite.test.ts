@@ -25,8 +25,9 @@ const ways: Readonly<Record<string, (world: World, dead: ReadonlySet<string>) =>
   memory: dialMemory,
 };
 
+// Each case has a network of its own and mostly waits, so some go on side by side.
 for (const [way, dialOf] of Object.entries(ways))
-  describe(`client over ${way}`, () => {
+  describe.concurrent(`client over ${way}`, () => {
     for (const c of cases)
       it(c.name, async () => {
         const world = await startWorld(3);

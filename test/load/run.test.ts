@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSigner, generateRsaPrivateKey } from '../../src/identity/index.js';
 import {
   type LoadResult,
   loadScenario,
@@ -9,15 +8,15 @@ import {
 } from '../../src/load/index.js';
 import { Relay } from '../../src/relay/index.js';
 import { NETWORKS } from '../../src/wire/index.js';
+import { signerOf } from '../link/support.js';
 
 let relay: Relay;
 let port = 0;
 
 beforeAll(async () => {
-  const signer = await createSigner(await generateRsaPrivateKey());
   relay = await Relay.start({
     network: NETWORKS.reg,
-    signer,
+    signer: await signerOf('w0'),
     host: '127.0.0.1',
     port: 0,
     wsPort: 0,

@@ -105,7 +105,7 @@ describe.each(['uws', 'node'] as const)('the tunnel of a relay, engine %s', (htt
     let there: Relay;
     beforeAll(async () => {
       here = await startRelay({ httpEngine, wsPort: 0 });
-      there = await startRelay({ wallet: 'w1', linkLimits: { helloTimeoutMs: 2_000 } });
+      there = await startRelay({ wallet: 'w1', linkLimits: { helloTimeoutMs: 1_000 } });
       await announce(here, `127.0.0.1:${there.port}`, 'w1');
     });
     afterAll(async () => {

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CHECK = join(ROOT, 'scripts/check-rooms.mjs');
@@ -26,18 +26,25 @@ describe('the order of the rooms', () => {
     });
   });
 
+  // One copy for all: making it takes far longer than checking it. What a case plants goes with the case.
   let copy: string;
-  beforeEach(() => {
+  let planted: string[] = [];
+  beforeAll(() => {
     copy = mkdtempSync(join(tmpdir(), 'starling-rooms-'));
     cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
     cpSync(join(ROOT, 'src'), join(copy, 'src'), { recursive: true });
   });
-  afterEach(() => rmSync(copy, { recursive: true, force: true }));
+  afterEach(() => {
+    for (const path of planted) rmSync(path, { recursive: true });
+    planted = [];
+  });
+  afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
   const plant = (file: string, text: string): void => {
     const path = join(copy, 'src', file);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
+    const made = mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text, { flag: 'wx' });
+    planted.push(made ?? path);
   };
 
   it.each([

@@ -9,7 +9,13 @@ import {
   type VerifyEngine,
   type VerifyEngineName,
 } from '../identity/index.js';
-import { openVerifier, saveWalletFile, type Verifier, type VerifierChoice } from '../identity/node/index.js';
+import {
+  openVerifier,
+  poolGivesWay,
+  saveWalletFile,
+  type Verifier,
+  type VerifierChoice,
+} from '../identity/node/index.js';
 import {
   type ApiBackend,
   addAppRoutes,
@@ -365,6 +371,7 @@ async function run(
     if (worker === null) tellStarted(c, relay);
     else worker.serve(relay, life, reloader);
     tellServing();
+    void poolGivesWay();
     heapGrowth.start();
     const why = await life.ended;
     node.phase = 'stopping';

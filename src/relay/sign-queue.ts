@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Clock } from '../clock/index.js';
 import type { Counter, Counters } from '../counters/index.js';
 import type { Signer } from '../identity/index.js';
+import { poolThreads } from '../identity/node/index.js';
 import type { SignHook, SignRequest } from '../link/index.js';
 import { ServiceTime } from './service-time.js';
 
@@ -39,12 +40,6 @@ export interface SignSource {
 }
 
 const NO_SOURCE: SignSource = { pending: 0, sweep: () => undefined, feed: () => undefined };
-
-/** Threads of libuv's pool (its default, or what the operator set). */
-function poolThreads(): number {
-  const n = Number(process.env.UV_THREADPOOL_SIZE ?? 4);
-  return Number.isInteger(n) && n > 0 ? n : 4;
-}
 
 /**
  * Signatures in progress at once by default: one per core, at most half of libuv's threads, so that files and

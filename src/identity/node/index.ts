@@ -1,3 +1,4 @@
+export { poolGivesWay, poolThreads } from './give-way.js';
 export {
   openVerifier,
   type Verifier,

@@ -1,11 +1,10 @@
 // The thread of a verify pool: takes batches from shared memory until it is told to end.
 
-import { readlinkSync } from 'node:fs';
-import { getPriority, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadRsaCore, type RsaCore, RsaVerdict, rsaEngineNames } from '../../core/index.js';
 import { enableRelaxedSimd } from '../../core/node/index.js';
 import { createVerifyEngine, type VerifyEngine, type VerifyEngineName } from '../index.js';
+import { threadGivesWay } from './give-way.js';
 import { type VerifySlot, VerifySlots } from './verify-slots.js';
 
 /** What the pool hands to its threads. */
@@ -40,21 +39,8 @@ function withKernel(kernel: RsaCore, slot: VerifySlot): number[] | null {
   return elsewhere;
 }
 
-/** Above the process's own: a core that both want goes to the thread that talks to peers. */
-const niceness = 5;
-
-/** Linux schedules threads, each with a niceness; elsewhere, or where it is forbidden, nothing changes. */
-function giveWay(): void {
-  try {
-    const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-    if (thread !== process.pid) setPriority(thread, Math.min(19, getPriority(thread) + niceness));
-  } catch {
-    // Signatures are verified all the same.
-  }
-}
-
 async function work({ engine: name, memory }: VerifyWorkerData): Promise<void> {
-  giveWay();
+  threadGivesWay();
   enableRelaxedSimd();
   const engine = await createVerifyEngine(name);
   const kernelName = rsaEngineNames.find((n) => n === name);

@@ -28,9 +28,10 @@ export const profiling = (process.env.STARLING_BENCH_NODE_ARGS ?? '').split(' ')
 
 /** Processes of this run. Whatever ends it ends them: none may stay behind and disturb the next run. */
 const children = new Set();
-process.on('exit', () => {
+export function endAll() {
   for (const c of children) c.kill('SIGKILL');
-});
+}
+process.on('exit', endAll);
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
 /** Starts a command on one core; its lines of standard output one by one. */

@@ -1,8 +1,8 @@
 // What the server's core does in a second while the generator's core idles, and while that one works too.
 //
-// Two processors of a virtual machine may be the two threads of one core. Then whatever the generator does takes from the
-// server: a rate that was measured alone, as that of signatures is, cannot be reached in company, and every ratio to one
-// has to be read with this table.
+// Two processors of a virtual machine may be the two threads of one core, or share with somebody unseen. Then whatever the
+// generator does takes from the server: a rate that was measured alone, as that of signatures is, cannot be reached in
+// company, and every ratio to one has to be read with this table.
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

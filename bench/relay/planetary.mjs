@@ -41,7 +41,7 @@ const CARRIERS = 32;
 /** Wallets that are asked for: more than any cache holds. */
 const ASKED = 50_000;
 const SETTLE_SECONDS = 3;
-/** Two cores, or two threads of one, do everything here: signing waits while an answer is there to be timed. */
+/** Two cores do everything here: signing waits while an answer is there to be timed. */
 const MAKING_NICENESS = 5;
 /** Less than a relay takes that shares two cores with its generators: what it refuses has to be brought again. */
 const FILL_PER_SECOND = 4_000;

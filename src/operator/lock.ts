@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** The data folder is used by another process, or cannot be written. */
@@ -8,6 +8,8 @@ export class DataFolderLocked extends Error {
 }
 
 const FILE = 'starling.lock';
+/** Locks over dead locks over dead locks: each one is of a process that was killed while it took over the one below. */
+const takeoversMax = 4;
 
 /** When a process began, as the system counts it; '' where it does not say. Tells a reused id from the same process. */
 function birthOf(pid: number): string {
@@ -29,6 +31,57 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** What says that a file system knows no hard links. */
+const UNLINKABLE = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+let made = 0;
+
+const codeOf = (e: unknown): string => (e as NodeJS.ErrnoException).code ?? '';
+
+/** Makes a file with that text where there is none; false where there is one. It is never seen without its text. */
+async function makeLock(path: string, text: string): Promise<boolean> {
+  const whole = `${path}.${process.pid}.${made++}`;
+  await writeFile(whole, text, { flag: 'wx', mode: 0o600 });
+  try {
+    await link(whole, path).catch((e) => {
+      if (!UNLINKABLE.has(codeOf(e))) throw e;
+      return writeFile(path, text, { flag: 'wx', mode: 0o600 });
+    });
+    return true;
+  } catch (e) {
+    if (codeOf(e) === 'EEXIST') return false;
+    throw e;
+  } finally {
+    await rm(whole, { force: true });
+  }
+}
+
+/** Puts another text in the place of the one that is there, which never is missing meanwhile. */
+async function replaceLock(path: string, text: string): Promise<void> {
+  const whole = `${path}.${process.pid}.${made++}`;
+  await writeFile(whole, text, { flag: 'wx', mode: 0o600 });
+  await rename(whole, path);
+}
+
+/** Takes the lock at `path` for this process; who has it instead, 0 where that is just about to change. */
+async function takeLock(path: string, depth = 0): Promise<{ readonly heldBy: number } | null> {
+  const own = `${process.pid} ${birthOf(process.pid)}\n`;
+  if (await makeLock(path, own)) return null;
+  const found = await textOf(path);
+  const [pid, birth] = holderIn(found);
+  if (pid > 0 && isAlive(pid) && birthOf(pid) === birth) return { heldBy: pid };
+  if (found === null || depth === takeoversMax) return { heldBy: 0 };
+  // Of those that found the same dead lock one at a time looks again, and puts its own in the place of the dead one.
+  const guard = `${path}.over`;
+  if ((await takeLock(guard, depth + 1)) !== null) return { heldBy: 0 };
+  try {
+    if ((await textOf(path)) !== found) return { heldBy: 0 };
+    await replaceLock(path, own);
+    return null;
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
 /**
  * Holds a data folder for this process: two relays on one folder would write over each other's files. A lock whose
  * process is gone is taken over.
@@ -39,26 +92,18 @@ export class DataFolderLock {
   /** @throws DataFolderLocked when another process holds it or the folder cannot be written */
   static async take(dir: string): Promise<DataFolderLock> {
     const path = join(dir, FILE);
-    // Twice: once on a free folder, once more after a lock that nobody holds was put aside.
-    for (let attempt = 0; attempt < 2; attempt++) {
-      try {
-        const file = await open(path, 'wx', 0o600);
-        await file.writeFile(`${process.pid} ${birthOf(process.pid)}\n`);
-        await file.close();
-        return new DataFolderLock(path);
-      } catch (e) {
-        if ((e as NodeJS.ErrnoException).code !== 'EEXIST')
-          throw new DataFolderLocked(`cannot write ${path}: ${(e as Error).message}`);
-      }
-      const [pid = 0, birth = ''] = await holder(path);
-      if (pid > 0 && isAlive(pid) && birthOf(pid) === birth)
-        throw new DataFolderLocked(`process ${pid} uses the data folder ${dir}`);
-      // Renaming is atomic: of two processes that find the same dead lock only one puts it aside.
-      const aside = `${path}.${process.pid}`;
-      await rename(path, aside).catch(() => undefined);
-      await rm(aside, { force: true });
+    let other: { readonly heldBy: number } | null;
+    try {
+      other = await takeLock(path);
+    } catch (e) {
+      throw new DataFolderLocked(`cannot write ${path}: ${(e as Error).message}`);
     }
-    throw new DataFolderLocked(`another process is taking the data folder ${dir}`);
+    if (other === null) return new DataFolderLock(path);
+    throw new DataFolderLocked(
+      other.heldBy === 0
+        ? `another process is taking the data folder ${dir}`
+        : `process ${other.heldBy} uses the data folder ${dir}`,
+    );
   }
 
   async release(): Promise<void> {
@@ -70,16 +115,20 @@ export class DataFolderLock {
 export async function lockHolder(
   dir: string,
 ): Promise<{ readonly pid: number; readonly alive: boolean } | null> {
-  const [pid = 0, birth = ''] = await holder(join(dir, FILE));
+  const [pid, birth] = holderIn(await textOf(join(dir, FILE)));
   if (pid === 0) return null;
   return { pid, alive: isAlive(pid) && birthOf(pid) === birth };
 }
 
-async function holder(path: string): Promise<[pid?: number, birth?: string]> {
+function holderIn(text: string | null): [pid: number, birth: string] {
+  const [pid, birth] = (text ?? '').trim().split(' ');
+  return [Number(pid) || 0, birth ?? ''];
+}
+
+async function textOf(path: string): Promise<string | null> {
   try {
-    const [pid, birth] = (await readFile(path, 'utf8')).trim().split(' ');
-    return [Number(pid) || 0, birth ?? ''];
+    return await readFile(path, 'utf8');
   } catch {
-    return [];
+    return null;
   }
 }

@@ -6,10 +6,7 @@ import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay }
 export const about = 'CPU with 1,000 and 18,000 idle pinging clients; 18,000 connected to one process';
 
 const most = 18_000;
-/**
- * Windows in which the load is read, and how long each is: whole turns of 3 s, because the floor pings everybody at once, and
- * a window of four seconds held one such moment or two.
- */
+/** Windows in which the load is read, and how long each is: whole turns of 3 s, in which everybody pings once. */
 const windows = 4;
 const windowSeconds = 12;
 

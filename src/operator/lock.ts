@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,16 +32,24 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether that process lives, and not another one that got its number. */
+const isStill = (pid: number, birth: string): boolean => isAlive(pid) && birthOf(pid) === birth;
+
 /** What says that a file system knows no hard links. */
 const UNLINKABLE = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
-let made = 0;
 
 const codeOf = (e: unknown): string => (e as NodeJS.ErrnoException).code ?? '';
 
+/** A lock's text beside its place, under a name that no process before left behind: containers give the same id each time. */
+async function beside(path: string, text: string): Promise<string> {
+  const whole = `${path}.${randomUUID()}`;
+  await writeFile(whole, text, { flag: 'wx', mode: 0o600 });
+  return whole;
+}
+
 /** Makes a file with that text where there is none; false where there is one. It is never seen without its text. */
 async function makeLock(path: string, text: string): Promise<boolean> {
-  const whole = `${path}.${process.pid}.${made++}`;
-  await writeFile(whole, text, { flag: 'wx', mode: 0o600 });
+  const whole = await beside(path, text);
   try {
     await link(whole, path).catch((e) => {
       if (!UNLINKABLE.has(codeOf(e))) throw e;
@@ -55,27 +64,21 @@ async function makeLock(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Puts another text in the place of the one that is there, which never is missing meanwhile. */
-async function replaceLock(path: string, text: string): Promise<void> {
-  const whole = `${path}.${process.pid}.${made++}`;
-  await writeFile(whole, text, { flag: 'wx', mode: 0o600 });
-  await rename(whole, path);
-}
-
 /** Takes the lock at `path` for this process; who has it instead, 0 where that is just about to change. */
 async function takeLock(path: string, depth = 0): Promise<{ readonly heldBy: number } | null> {
   const own = `${process.pid} ${birthOf(process.pid)}\n`;
   if (await makeLock(path, own)) return null;
   const found = await textOf(path);
   const [pid, birth] = holderIn(found);
-  if (pid > 0 && isAlive(pid) && birthOf(pid) === birth) return { heldBy: pid };
+  if (pid > 0 && isStill(pid, birth)) return { heldBy: pid };
   if (found === null || depth === takeoversMax) return { heldBy: 0 };
   // Of those that found the same dead lock one at a time looks again, and puts its own in the place of the dead one.
   const guard = `${path}.over`;
   if ((await takeLock(guard, depth + 1)) !== null) return { heldBy: 0 };
   try {
     if ((await textOf(path)) !== found) return { heldBy: 0 };
-    await replaceLock(path, own);
+    // Never missing meanwhile.
+    await rename(await beside(path, own), path);
     return null;
   } finally {
     await rm(guard, { force: true });
@@ -117,7 +120,7 @@ export async function lockHolder(
 ): Promise<{ readonly pid: number; readonly alive: boolean } | null> {
   const [pid, birth] = holderIn(await textOf(join(dir, FILE)));
   if (pid === 0) return null;
-  return { pid, alive: isAlive(pid) && birthOf(pid) === birth };
+  return { pid, alive: isStill(pid, birth) };
 }
 
 function holderIn(text: string | null): [pid: number, birth: string] {

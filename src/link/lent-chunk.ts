@@ -8,6 +8,7 @@
  */
 let lent: ArrayBufferLike | null = null;
 let isKept = false;
+let isBrief = false;
 let waiting = 0;
 /** Counts the chunks that were lent; 0 while none is. */
 let number = 0;
@@ -16,14 +17,30 @@ let count = 0;
 /** From now on views of this memory are lent. */
 export function lend(memory: ArrayBufferLike): void {
   lent = memory;
+  isBrief = false;
   isKept = false;
   waiting = 0;
   number = ++count;
 }
 
+/**
+ * As {@link lend} memory that its owner takes back after the call whatever anybody says, as uWebSockets.js does: it cannot
+ * be kept, only copied, see {@link lasting}.
+ */
+export function lendBriefly(memory: ArrayBufferLike): void {
+  lend(memory);
+  isBrief = true;
+}
+
+/** These bytes, or a copy of them when their memory will be taken back: to be asked before {@link keepLent}. */
+export function lasting(bytes: Uint8Array): Uint8Array {
+  return isBrief && bytes.buffer === lent ? bytes.slice() : bytes;
+}
+
 /** The call is over. True when nobody has a view any more: the memory may be written to. */
 export function takeBack(): boolean {
   lent = null;
+  isBrief = false;
   number = 0;
   return !isKept && waiting === 0;
 }

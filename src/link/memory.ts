@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock/index.js';
-import { keepLent } from './lent-chunk.js';
+import { keepLent, lasting } from './lent-chunk.js';
 import {
   type Transport,
   type TransportCloseReason,
@@ -72,10 +72,11 @@ class MemoryTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     if (!this.#writable || this.#closed) return false;
-    keepLent(bytes);
-    this.#ship(bytes.length, (to) => {
-      to.#inbox.chunks.push(bytes);
-      to.#inbox.bytes += bytes.length;
+    const own = lasting(bytes);
+    keepLent(own);
+    this.#ship(own.length, (to) => {
+      to.#inbox.chunks.push(own);
+      to.#inbox.bytes += own.length;
     });
     if (this.bufferedBytes < this.options.highWaterBytes) return true;
     this.#blocked = true;

@@ -3,7 +3,9 @@ import {
   isLending,
   isLent,
   keepLent,
+  lasting,
   lend,
+  lendBriefly,
   takeBack,
   waitedFor,
   waitsForLent,
@@ -12,6 +14,7 @@ import { type Transport, withoutRest } from '../../src/link/transport.js';
 import { type Pair, pattern, Recorder, transportKinds } from './transports.js';
 
 const tcp = transportKinds.find((k) => k.name === 'tcp')!;
+const uws = transportKinds.find((k) => k.name === 'ws (uWebSockets.js)')!;
 const pairs: Pair[] = [];
 afterEach(async () => {
   for (const p of pairs.splice(0)) await p.close();
@@ -70,6 +73,24 @@ describe('a lent chunk', () => {
     expect(takeBack()).toBe(false);
   });
 
+  it('whose owner takes it back in any case is copied by whoever needs it longer', () => {
+    const memory = new Uint8Array(100);
+    const other = new Uint8Array(100);
+    lendBriefly(memory.buffer);
+    expect([isLent(memory), lasting(other) === other]).toEqual([true, true]);
+    for (const own of [lasting(memory.subarray(3)), withoutRest(memory.subarray(3))]) {
+      expect(own).toEqual(memory.subarray(3));
+      expect(own.buffer).not.toBe(memory.buffer);
+    }
+    expect(withoutRest(other)).toBe(other);
+    takeBack();
+    expect(lasting(memory)).toBe(memory);
+    // The next one is lent as usual.
+    lend(memory.buffer);
+    expect(lasting(memory)).toBe(memory);
+    takeBack();
+  });
+
   it('is kept while something gathered waits, and when not all of that has gone', () => {
     const { buffer } = new Uint8Array(100);
     lend(buffer);
@@ -88,21 +109,25 @@ describe('a lent chunk', () => {
   });
 });
 
-describe.each(transportKinds)('lent chunks of a flood passed on over $name', (kind) => {
-  it('arrive unchanged, also at a reader that comes late', async () => {
-    const source = await opened();
-    const sink = await opened(kind);
-    const all = pattern(4 * 1024 * 1024, 9);
-    const seen = passOn(source.accepted, sink.accepted);
-    const arrived = new Recorder(sink.dialled);
-    if (kind.pausesPeer) sink.dialled.pause();
-    source.dialled.write(all);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    sink.dialled.resume();
-    await arrived.until((r) => r.bytes === all.length);
-    expect(Buffer.compare(arrived.all(), all)).toBe(0);
-    expect(seen.lent).toBeGreaterThan(4);
-  });
+describe.each([tcp, uws])('lent chunks of a flood that came over $name', (from) => {
+  it.each(transportKinds)(
+    'passed on over $name arrive unchanged, also at a reader that comes late',
+    async (kind) => {
+      const source = await opened(from);
+      const sink = await opened(kind);
+      const all = pattern(4 * 1024 * 1024, 9);
+      const seen = passOn(source.accepted, sink.accepted);
+      const arrived = new Recorder(sink.dialled);
+      if (kind.pausesPeer) sink.dialled.pause();
+      new Recorder(source.dialled);
+      source.dialled.write(all);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      sink.dialled.resume();
+      await arrived.until((r) => r.bytes === all.length);
+      expect(Buffer.compare(arrived.all(), all)).toBe(0);
+      expect(seen.lent).toBeGreaterThan(4);
+    },
+  );
 });
 
 it('of several floods to the same receivers every byte arrives once, also of chunks gathered in one turn', async () => {

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { connect, isIPv4 } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../../clock/index.js';
+import { lendBriefly, takeBack } from '../lent-chunk.js';
 import { MessageInbox } from '../message-inbox.js';
 import {
   plainAddress,
@@ -9,7 +10,7 @@ import {
   transportHighWaterBytes,
   transportLingerMs,
 } from '../transport.js';
-import { wsMessageBytesMax, wsMessages, wsUnreadBytesMax } from '../ws-client.js';
+import { wsMessageBytesMax, wsMessages, wsSendMessageBytesMax, wsUnreadBytesMax } from '../ws-client.js';
 import { addressRanges, clientAddress } from './client-address.js';
 import type {
   HttpHandler,
@@ -23,6 +24,9 @@ import type {
   WebSocketTransport,
 } from './http-server.js';
 import { isAnswer, isHttpMethod, plainAnswer, Router } from './router.js';
+
+/** What a send answers when nothing of it waits. */
+const sentAll = 1;
 
 /** Whoever listens on a port of this machine accepts long before this. */
 const probeMs = 1_000;
@@ -149,6 +153,9 @@ class UwsTransport implements WebSocketTransport {
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket;
     if (socket === null || this.#ending) return false;
+    // All that goes in one message, which is nearly everything: the library has copied it when it returns.
+    if (bytes.length <= wsSendMessageBytesMax)
+      return socket.send(bytes, true) === sentAll || this.#hasRoom(socket);
     for (const part of wsMessages(bytes)) socket.send(part, true);
     return this.#hasRoom(socket);
   }
@@ -190,7 +197,14 @@ class UwsTransport implements WebSocketTransport {
 
   message(bytes: Uint8Array, isBinary: boolean): void {
     if (!isBinary) this.#violate(1003, 'binary messages only');
-    else if (!this.#ending) this.#inbox.take(bytes, true);
+    else if (!this.#ending) {
+      lendBriefly(bytes.buffer);
+      try {
+        this.#inbox.take(bytes, true);
+      } finally {
+        takeBack();
+      }
+    }
   }
 
   drained(): void {

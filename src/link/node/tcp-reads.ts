@@ -8,7 +8,30 @@ import { lend, takeBack } from '../lent-chunk.js';
 
 /** What all sockets are read into, one after the other; no more is read of one before the others have had their turn. */
 export const turnReadBytes = 64 * 1024;
-const shared = Buffer.allocUnsafeSlow(turnReadBytes);
+/**
+ * Of few that send flat out so much is read at once: what a read, a write, an acknowledgement and a wake-up cost is then
+ * paid for four times the bytes. Of many it would keep everybody else waiting, and lie in no cache.
+ */
+const largeReadBytes = 256 * 1024;
+/** Few: what they bring in one turn takes tens of milliseconds. */
+const largeReadersMax = 64;
+const large = Buffer.allocUnsafeSlow(largeReadBytes);
+const small = large.subarray(0, turnReadBytes);
+
+/** What the socket that was read last is read into next. */
+let next: Uint8Array = small;
+
+/** Called by every socket when it is made and after each read. */
+function nextBuffer(): Uint8Array {
+  const buffer = next;
+  next = small;
+  return buffer;
+}
+
+/** The last thing in the call of a socket that is read flat out, as `all` are: it is read into the large buffer next. */
+export function readMuchNext(all: number): void {
+  if (all <= largeReadersMax) next = large;
+}
 
 /**
  * Small chunks get their memory from arrays of this size: a frame that a stalled receiver's socket still holds keeps
@@ -34,22 +57,24 @@ export function kept(read: Uint8Array, n: number): Uint8Array {
   return chunk;
 }
 
-/** For the next whole buffer: the memory of the one before, when nothing of that was kept. */
-let spare: Uint8Array | null = null;
+/** For the next full buffer of either size: the memory of the one before, when nothing of that was kept. */
+const spare: { small: Uint8Array | null; large: Uint8Array | null } = { small: null, large: null };
 let out: Uint8Array | null = null;
 
-/** A whole buffer that was read, in memory that is lent until {@link returned}. */
-export function whole(read: Uint8Array): Uint8Array {
-  out = spare ?? new Uint8Array(turnReadBytes);
-  spare = null;
-  out.set(read);
+/** So much that was read that it is worth it, in memory that is lent until {@link returned}. */
+export function lentOf(read: Uint8Array, n: number): Uint8Array {
+  const size = n > turnReadBytes ? 'large' : 'small';
+  out = spare[size] ?? new Uint8Array(size === 'large' ? largeReadBytes : turnReadBytes);
+  spare[size] = null;
+  const chunk = n < read.length ? read.subarray(0, n) : read;
+  out.set(chunk);
   lend(out.buffer);
-  return out;
+  return n < out.length ? out.subarray(0, n) : out;
 }
 
-/** After {@link whole}, when all of it has been handled. */
+/** After {@link lentOf}, when all of it has been handled. */
 export function returned(): void {
-  if (takeBack()) spare = out;
+  if (takeBack() && out !== null) spare[out.length > turnReadBytes ? 'large' : 'small'] = out;
   out = null;
 }
 
@@ -65,7 +90,7 @@ interface Handled {
 interface HandleOptions extends SocketConstructorOpts {
   readonly handle: object;
   readonly pauseOnCreate: true;
-  readonly onread: { readonly buffer: Uint8Array; readonly callback: OnRead };
+  readonly onread: { readonly buffer: () => Uint8Array; readonly callback: OnRead };
 }
 
 /** A socket over that handle, which reads by `onRead` once it is resumed: only a constructor takes that option. */
@@ -73,7 +98,7 @@ function socketOver(handle: object, onRead: OnRead): Socket {
   const options: HandleOptions = {
     handle,
     pauseOnCreate: true,
-    onread: { buffer: shared, callback: onRead },
+    onread: { buffer: nextBuffer, callback: onRead },
   };
   return new Socket(options);
 }

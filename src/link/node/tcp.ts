@@ -1,6 +1,6 @@
 import { createServer, connect as netConnect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../../clock/index.js';
-import { isLending, isLent, isLentNow, keepLent, waitedFor, waitsForLent } from '../lent-chunk.js';
+import { isLending, isLent, isLentNow, keepLent, lasting, waitedFor, waitsForLent } from '../lent-chunk.js';
 import {
   plainAddress,
   type Transport,
@@ -11,7 +11,15 @@ import {
   transportLingerMs,
   withoutRest,
 } from '../transport.js';
-import { acceptReading, kept, readingInto, returned, turnReadBytes, whole } from './tcp-reads.js';
+import {
+  acceptReading,
+  kept,
+  lentOf,
+  readingInto,
+  readMuchNext,
+  returned,
+  turnReadBytes,
+} from './tcp-reads.js';
 
 /**
  * Largest piece given to the socket at once. Node reports progress per write only, so a large frame goes in
@@ -104,27 +112,33 @@ function onData(this: Socket, chunk: Uint8Array): void {
  */
 function onRead(this: Socket, n: number, buffer: Uint8Array): boolean {
   const transport = (this as OwnedSocket)[transportKey];
-  if (n < buffer.length) {
+  if (n < turnReadBytes) {
     transport.received(kept(buffer, n));
     return true;
   }
   try {
-    transport.received(whole(buffer));
+    transport.received(lentOf(buffer, n));
     turn.flushLast();
   } finally {
     returned();
   }
-  nextTurn.push(transport);
-  if (nextTurn.length === 1) setImmediate(readOn);
-  return false;
+  const isFull = n === buffer.length;
+  if (isFull) {
+    nextTurn.push(transport);
+    if (nextTurn.length === 1) setImmediate(readOn);
+  }
+  readMuchNext(Math.max(filledLast, nextTurn.length));
+  return !isFull;
 }
 
-/** Those that are read again when this turn is over. */
+/** Those that are read again when this turn is over, and how many there were in the turn before. */
 let nextTurn: TcpTransport[] = [];
+let filledLast = 0;
 
 function readOn(): void {
   const all = nextTurn;
   nextTurn = [];
+  filledLast = all.length;
   for (const t of all) t.readOn();
 }
 
@@ -224,8 +238,9 @@ class TcpTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     if (this.#ended !== null || this.#ending) return false;
-    if (this.#backlogBytes > 0 || bytes.length > writeSliceBytes) this.#slice(bytes);
-    else this.#write(bytes);
+    const own = lasting(bytes);
+    if (this.#backlogBytes > 0 || own.length > writeSliceBytes) this.#slice(own);
+    else this.#write(own);
     if (this.bufferedBytes < transportHighWaterBytes) return true;
     if (this.socket.writableCorked > 0) {
       // The kernel has not been asked yet.

@@ -15,6 +15,8 @@ const highestRate = 1_500_000;
 /** Clean: nothing lost, and no queue that grows. */
 const cleanShare = 0.99;
 const cleanP99Ms = 250;
+/** Ten seconds of overload so often: the one in the middle counts, and their spread is noise too. */
+const overloads = 3;
 /** Rates whose latency is shown beside that at half of the highest: what a relay that is not full adds. */
 const shownRates = [15_000, 30_000];
 
@@ -178,21 +180,27 @@ async function latency(settings, floor, relay, rate, bars, rows) {
 }
 
 async function overload(settings, pairs, relay, clean, spread, bars, rows) {
-  settings.say(`overload, ${pairs} pairs`);
-  const r = await relay.ask({ rate: 0, seconds: 10, warmSeconds: 1 });
+  const runs = [];
+  for (let i = 1; i <= overloads; i++) {
+    settings.say(`overload, ${pairs} pairs, ${i} of ${overloads}`);
+    runs.push(await relay.ask({ rate: 0, seconds: 10, warmSeconds: 1 }));
+  }
+  const rates = runs.map((r) => r.deliveredPerSecond);
+  const r = runs.find((x) => x.deliveredPerSecond === median(rates));
   const more = {
     unit: '×',
-    lost: r.lost,
+    lost: runs.reduce((n, x) => n + x.lost, 0),
     written: r.sent,
     delivered: r.delivered,
-    residentMost: r.residentMost,
+    residentMost: Math.max(...runs.map((x) => x.residentMost)),
+    rates,
   };
   bars.push(
     atLeast(
       `overload, ${pairs} pairs: delivered : highest clean rate`,
       0.95,
       r.deliveredPerSecond / clean,
-      spread,
+      Math.max(spread, noiseOf(rates.map((v) => v / median(rates)))),
       more,
     ),
   );

@@ -49,15 +49,41 @@ export async function armsOf(transport, pairs, { target }) {
   return arms;
 }
 
+/** A round is taken in so many pieces, so that what the machine does to one arm it does to all: its speed drifts within seconds. */
+const pieces = 3;
+
+/** One run of what several pieces were. */
+function together(runs) {
+  const sum = (pick) => runs.reduce((n, r) => n + pick(r), 0);
+  const mid = (pick) => median(runs.map(pick));
+  return {
+    cpuMicrosecondsPerMessage: (1e6 * sum((r) => r.cpuSeconds)) / sum((r) => r.delivered),
+    deliveredPerSecond: sum((r) => r.delivered) / sum((r) => r.windowSeconds),
+    latencyMs: { p50: mid((r) => r.latencyMs.p50), p99: mid((r) => r.latencyMs.p99) },
+    lost: sum((r) => r.lost),
+    wrong: sum((r) => r.wrong),
+    generatorLoad: mid((r) => r.generatorLoad),
+    othersLoad: Math.max(...runs.map((r) => r.othersLoad)),
+  };
+}
+
+/** Of three rounds the noise is what strayed most. */
+const roundsMin = 5;
+
 /** Every arm once per round, the floor twice, in an order that rotates. */
-async function rounds(arms, rate, { rounds: n, seconds }) {
+async function rounds(arms, rate, settings) {
+  const { seconds } = settings;
+  const n = Math.max(settings.rounds, roundsMin);
   const order = [arms[0], ...arms];
   const taken = order.map(() => []);
-  for (let r = 0; r < n; r++)
-    for (let k = 0; k < order.length; k++) {
+  for (let r = 0; r < n; r++) {
+    const runs = order.map(() => []);
+    for (let k = 0; k < order.length * pieces; k++) {
       const i = (k + r) % order.length;
-      taken[i].push(await order[i].ask({ rate, seconds, warmSeconds: 0.5 }));
+      runs[i].push(await order[i].ask({ rate, seconds: seconds / pieces, warmSeconds: 0.3 }));
     }
+    for (const [i, of] of runs.entries()) taken[i].push(together(of));
+  }
   return taken;
 }
 

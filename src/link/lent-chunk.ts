@@ -32,7 +32,7 @@ export function lendBriefly(memory: ArrayBufferLike): void {
   isBrief = true;
 }
 
-/** These bytes, or a copy of them when their memory will be taken back: to be asked before {@link keepLent}. */
+/** These bytes, or a copy of them when their memory will be taken back. */
 export function lasting(bytes: Uint8Array): Uint8Array {
   return isBrief && bytes.buffer === lent ? bytes.slice() : bytes;
 }
@@ -54,9 +54,14 @@ export function isLent(bytes: Uint8Array): boolean {
   return bytes.buffer === lent;
 }
 
-/** These bytes are needed after the call: if they are lent, their memory is theirs. */
-export function keepLent(bytes: Uint8Array): void {
-  if (bytes.buffer === lent) isKept = true;
+/**
+ * What to keep of these bytes, which are needed after the call: if they are lent, their memory is theirs, or a copy where it
+ * cannot be.
+ */
+export function keepLent(bytes: Uint8Array): Uint8Array {
+  const own = lasting(bytes);
+  if (own.buffer === lent) isKept = true;
+  return own;
 }
 
 /** Whether the chunk of that {@link waitsForLent} is the one lent now. */

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock/index.js';
-import { keepLent, lasting } from './lent-chunk.js';
+import { keepLent } from './lent-chunk.js';
 import {
   type Transport,
   type TransportCloseReason,
@@ -72,8 +72,7 @@ class MemoryTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     if (!this.#writable || this.#closed) return false;
-    const own = lasting(bytes);
-    keepLent(own);
+    const own = keepLent(bytes);
     this.#ship(own.length, (to) => {
       to.#inbox.chunks.push(own);
       to.#inbox.bytes += own.length;

@@ -1,5 +1,5 @@
 import { frameAround } from '../wire/index.js';
-import { isLent, keepLent, lasting } from './lent-chunk.js';
+import { isLent, keepLent } from './lent-chunk.js';
 
 /**
  * What carries a link's bytes. A transport is a plain duplex byte pipe: it knows no frames, no peers and no
@@ -49,7 +49,7 @@ export interface Transport {
   start(handlers: TransportHandlers): void;
   /**
    * Takes `bytes` always (unless closed); the caller must not change them afterwards: of what is not copied
-   * {@link lasting} bytes are taken and told to {@link keepLent}. False: over the high-water mark, wait for `drain` before
+   * it takes what {@link keepLent} answers. False: over the high-water mark, wait for `drain` before
    * writing more. On a closed transport it does nothing and returns false.
    */
   write(bytes: Uint8Array): boolean;
@@ -89,9 +89,7 @@ export const transportHighWaterBytes = 64 * 1024;
  */
 export function withoutRest(bytes: Uint8Array): Uint8Array {
   if (2 * bytes.length < bytes.buffer.byteLength) return bytes.slice();
-  const own = lasting(bytes);
-  keepLent(own);
-  return own;
+  return keepLent(bytes);
 }
 
 /** How long {@link Transport.end} may flush: the reference's linger (docs/protocol/03 §2.5). */

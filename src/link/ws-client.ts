@@ -1,5 +1,5 @@
 import { type Clock, systemClock, type Timer } from '../clock/index.js';
-import { keepLent, lasting } from './lent-chunk.js';
+import { keepLent } from './lent-chunk.js';
 import { MessageInbox } from './message-inbox.js';
 import {
   isIpv4,
@@ -89,8 +89,7 @@ class WsClientTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     if (this.#inbox.ended || this.#ending || this.socket.readyState !== OPEN) return false;
-    const own = lasting(bytes);
-    keepLent(own);
+    const own = keepLent(bytes);
     for (const part of wsMessages(own)) this.socket.send(part);
     if (this.socket.bufferedAmount < transportHighWaterBytes) return true;
     this.#poll ??= this.clock.every(drainPollMs, () => this.#drained());

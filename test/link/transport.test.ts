@@ -181,7 +181,7 @@ describe('tcp', () => {
     expect(levels.size).toBeGreaterThan(4);
   });
 
-  /** Floods so many connections; the most that was read of each in its first turn and in any, and in how many turns. */
+  /** Floods so many connections; what was read of each in its first turn, and the most in any. */
   async function flood(connections: number, bytesEach: number): Promise<{ first: number; most: number }[]> {
     const kind = transportKinds.find((k) => k.name === 'tcp')!;
     const pairs: Pair[] = [];

@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, systemClock, type Timer } from '../../clock/index.js';
-import { keepLent, lasting } from '../lent-chunk.js';
+import { keepLent } from '../lent-chunk.js';
 import { MessageInbox } from '../message-inbox.js';
 import {
   plainAddress,
@@ -85,8 +85,7 @@ class WsTransport implements WebSocketTransport {
 
   write(bytes: Uint8Array): boolean {
     if (this.#inbox.ended || this.#ending) return false;
-    const own = lasting(bytes);
-    keepLent(own);
+    const own = keepLent(bytes);
     for (const part of wsMessages(own)) this.socket.send(part, { binary: true });
     return this.#hasRoom();
   }

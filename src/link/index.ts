@@ -1,3 +1,4 @@
+export { chunkTime } from './chunk-time.js';
 export * from './handshake.js';
 export * from './hello-build.js';
 export * from './inventory-batch.js';

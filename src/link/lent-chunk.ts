@@ -50,8 +50,9 @@ export function isLending(): boolean {
   return lent !== null;
 }
 
-export function isLent(bytes: Uint8Array): boolean {
-  return bytes.buffer === lent;
+/** Whether it is this memory. Of an array asking for its memory is a call into the engine: ask once per message. */
+export function isLent(memory: ArrayBufferLike): boolean {
+  return memory === lent;
 }
 
 /**

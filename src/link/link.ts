@@ -12,6 +12,7 @@ import {
   type StreamSink,
 } from '../wire/index.js';
 import { Announcements } from './announcements.js';
+import { chunkBegins, chunkEnds, chunkTime } from './chunk-time.js';
 import { Greeting, type GreetingHost, type HeldMessage } from './greeting.js';
 import type { AnnouncedKeepAlive, InventoryBatch } from './inventory-batch.js';
 import { KeptPeer } from './kept-peer.js';
@@ -250,17 +251,18 @@ export class Link extends LinkTimes {
   // --- sending ---------------------------------------------------------------------------------------------
 
   #admits(bytes: number, lane: Lane): boolean {
-    if (!this.isOpen) {
-      this.#counters.dropped(lane, 'not_open');
-      return false;
-    }
+    if (!this.isOpen) return this.#dropped(lane, 'not_open');
     if (!this.#blocked) return true;
     this.#queue ??= new SendQueue(this.#limits, this.#memory, this.#unqueued);
     const refusal = this.#queue.refusal(lane, bytes);
     if (refusal === null) return true;
     if (!this.#refusedSends) this.slowSinceMs = this.#o.clock.nowMs();
     this.#refusedSends = true;
-    this.#counters.dropped(lane, refusal);
+    return this.#dropped(lane, refusal);
+  }
+
+  #dropped(...of: Parameters<LinkCounters['dropped']>): false {
+    this.#counters.dropped(...of);
     return false;
   }
 
@@ -280,7 +282,7 @@ export class Link extends LinkTimes {
 
   #write(bytes: Uint8Array): void {
     this.#bytesOut += bytes.length;
-    this.sentMs = this.#o.clock.nowMs();
+    this.sentMs = chunkTime(this.#o.clock);
     if (this.transport.write(bytes)) return;
     this.#blocked = true;
     this.#holdTransport(this.transport.bufferedBytes);
@@ -309,16 +311,9 @@ export class Link extends LinkTimes {
   }
 
   #offer(add: (batch: InventoryBatch) => boolean): boolean {
-    if (this.#state !== 'open') {
-      this.#counters.dropped('inventory', 'not_open');
-      return false;
-    }
+    if (this.#state !== 'open') return this.#dropped('inventory', 'not_open');
     this.#announcements ??= new Announcements(this.#o.clock, this.#limits, () => this.#flushInventory());
-    if (!this.#announcements.offer(add)) {
-      this.#counters.dropped('inventory', 'frames');
-      return false;
-    }
-    return true;
+    return this.#announcements.offer(add) || this.#dropped('inventory', 'frames');
   }
 
   /** Due; while the transport is full it waits, and goes ahead of everything queued then (04 §3.2). */
@@ -355,6 +350,7 @@ export class Link extends LinkTimes {
       this.#abort('pre-hello-bytes');
       return;
     }
+    chunkBegins(this.#o.clock, now);
     try {
       this.#parser.push(chunk, this.#inside);
       if (this.#parser.heldBytes !== this.#receivingBytes) this.#holdReceived();
@@ -362,6 +358,8 @@ export class Link extends LinkTimes {
       if (!(error instanceof FrameTooLarge)) throw error;
       this.#counters.error('frame_too_large');
       this.#abort('frame-too-large', error.message);
+    } finally {
+      chunkEnds();
     }
   }
 

@@ -67,8 +67,9 @@ export interface Transport {
  * any link: a view where the transport leaves its chunks alone or lends them, else a copy.
  */
 export function receivedFrame(transport: Transport, code: number, payload: Uint8Array): Uint8Array {
-  const frame = frameAround(code, payload);
-  return transport.chunksStay || isLent(frame) ? frame : frame.slice();
+  const { buffer } = payload;
+  const frame = frameAround(code, payload, buffer);
+  return transport.chunksStay || isLent(buffer) ? frame : frame.slice();
 }
 
 /** Something that accepts connections. */

@@ -51,15 +51,28 @@ export interface AddressSpan {
   readonly length: number;
 }
 
+/** One of the two parties of the message that `scan` read last. It names the payload through the scan: one reference to renew per message. */
 class Party implements AddressSpan {
-  bytes = EMPTY_BYTES;
   at = 0;
   length = 0;
+  /** The address of a key that stands in its place. */
+  #derived: Uint8Array | null = null;
 
-  set(bytes: Uint8Array, at: number, length: number): void {
-    this.bytes = bytes;
+  constructor(private readonly scan: EnvelopeScan) {}
+
+  get bytes(): Uint8Array {
+    return this.#derived ?? this.scan.payload;
+  }
+
+  set(at: number, length: number): void {
     this.at = at;
     this.length = length;
+    this.#derived = null;
+  }
+
+  setDerived(address: Uint8Array): void {
+    this.set(0, address.length);
+    this.#derived = address;
   }
 
   get view(): Uint8Array | null {
@@ -80,8 +93,8 @@ export class EnvelopeScan {
   #at = 0;
   #idAt = 0;
   #idLength = 0;
-  readonly #sender = new Party();
-  readonly #recipient = new Party();
+  readonly #sender = new Party(this);
+  readonly #recipient = new Party(this);
 
   /** Reads a payload. Throws as {@link envelopeOf}; the fields then mean nothing. */
   of(payload: Uint8Array): this {
@@ -95,8 +108,13 @@ export class EnvelopeScan {
   /** Lets go of the payload. */
   clear(): void {
     this.#bytes = EMPTY_BYTES;
-    this.#sender.set(EMPTY_BYTES, 0, 0);
-    this.#recipient.set(EMPTY_BYTES, 0, 0);
+    this.#sender.set(0, 0);
+    this.#recipient.set(0, 0);
+  }
+
+  /** The payload that was read last. */
+  get payload(): Uint8Array {
+    return this.#bytes;
   }
 
   get id(): Uint8Array {
@@ -156,21 +174,20 @@ export class EnvelopeScan {
   #party(to: Party, size: number, field: string): void {
     const at = this.#skip(size, field);
     if (size === 0) {
-      to.set(this.#bytes, at, 0);
+      to.set(at, 0);
       return;
     }
     // Length and version byte must agree (02 §3.1, Strict).
     const version = this.#bytes[at]!;
     if (size === 33 || size === 36) {
       if (version !== 0) this.#fail('FORMAT', field);
-      to.set(this.#bytes, at, 33);
+      to.set(at, 33);
     } else if (size === 45 || size === 48) {
       if (version !== 1 && version !== 2) this.#fail('FORMAT', field);
-      to.set(this.#bytes, at, 45);
+      to.set(at, 45);
     } else if (size > 48 && size <= partyKeyBytesMax) {
       // No reference node puts a key here (07 §2), so this hash costs nothing in practice.
-      const derived = addressFromKey(this.#bytes.subarray(at, at + size));
-      to.set(derived, 0, derived.length);
+      to.setDerived(addressFromKey(this.#bytes.subarray(at, at + size)));
     } else this.#fail('FORMAT', field);
   }
 

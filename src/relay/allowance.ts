@@ -88,10 +88,11 @@ export class Allowance {
 
   /** Adds what time has given; once before {@link has}, {@link spend} or {@link owe}. */
   refill(nowMs: number): void {
+    // Most messages come in the same millisecond as the one before.
+    if (nowMs === this.#atMs) return;
     // A clock set back must not freeze the buckets, and one set forward fills them at most once.
     const seconds = (nowMs - this.#atMs) / 1000;
     this.#atMs = nowMs;
-    if (seconds === 0) return;
     const r = this.rates;
     const more = Math.max(seconds, 0);
     this.#bytes = Math.min(r.bytesBurst, this.#bytes + more * r.bytesPerSecond);

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/index.js';
 import type { Counter, Counters, Histogram } from '../counters/index.js';
-import { receivedFrame } from '../link/index.js';
+import { chunkTime, receivedFrame } from '../link/index.js';
 import { EnvelopeScan, encodeRelayError, StreamMessageType } from '../messages/index.js';
 import { bytesEqualAt, Code, DecodeError, encodeFrame } from '../wire/index.js';
 import type { ClusterMessages } from './cluster-messages.js';
@@ -142,7 +142,7 @@ export class StreamRouter {
       this.#result(type, 'refused', payload.length);
       return false;
     }
-    if (!from.may('messages', 1, this.options.clock.nowMs())) {
+    if (!from.may('messages', 1, chunkTime(this.options.clock))) {
       // Told, so that the sender neither waits nor believes it delivered.
       this.#undelivered(from, type, payload, 'rate_limit');
       return false;

@@ -159,10 +159,14 @@ export function sealSummedFrame(code: number, payload: Uint8Array, crc: number):
  * The frame around a payload that a {@link StreamParser} handed out, to be sent on as it came: a view of header and
  * payload, no copy and no second checksum. A payload that came from elsewhere is framed anew.
  */
-export function frameAround(code: number, payload: Uint8Array): Uint8Array {
+export function frameAround(
+  code: number,
+  payload: Uint8Array,
+  memory: ArrayBufferLike = payload.buffer,
+): Uint8Array {
   const at = payload.byteOffset - FRAME_HEADER_BYTES;
   if (at >= 0) {
-    const frame = new Uint8Array(payload.buffer, at, FRAME_HEADER_BYTES + payload.length);
+    const frame = new Uint8Array(memory, at, FRAME_HEADER_BYTES + payload.length);
     const h = readFrameHeader(frame);
     if (h !== null && h.code === code && h.length === payload.length) return frame;
   }

@@ -53,6 +53,24 @@ describe('AddressTable', () => {
     expect(table.get(around, 16, 33)).toBeUndefined();
   });
 
+  it('tells addresses of every length apart by any one of their bytes', () => {
+    for (let length = 9; length <= 48; length++) {
+      const table = new AddressTable<string>();
+      const a = Uint8Array.from({ length }, (_, i) => 200 + i);
+      table.set(a, 'a');
+      for (let i = 0; i < length; i++)
+        for (const bit of [1, 0x80]) {
+          const other = a.slice();
+          other[i]! ^= bit;
+          expect(table.get(other)).toBeUndefined();
+        }
+      expect(table.get(a)).toBe('a');
+      expect(table.get(Uint8Array.of(...a, 0), 0, length + 1)).toBeUndefined();
+      // What lies behind it in a message is not looked at.
+      expect(table.get(Uint8Array.of(7, ...a, 1, 2, 3), 1, length)).toBe('a');
+    }
+  });
+
   it('takes no key without the bytes that are hashed, and none above its rows', () => {
     const table = new AddressTable<number>();
     for (const n of [0, 8, 49]) {

@@ -288,7 +288,7 @@ class TcpTransport implements Transport {
     this.#from = byteOffset;
     this.#to = byteOffset + bytes.length;
     // Of an earlier one that still waits here nothing is used again.
-    if (isLent(bytes) && !isLentNow(this.#ofLent)) this.#ofLent = waitsForLent();
+    if (isLent(buffer) && !isLentNow(this.#ofLent)) this.#ofLent = waitsForLent();
   }
 
   #writeNow(bytes: Uint8Array): void {

@@ -1,7 +1,6 @@
 // CRC-32C, slice-by-8, four lanes at once where there is enough (docs/protocol/01 §6).
 
-/** Castagnoli polynomial, reflected. */
-const POLY: u32 = 0x82f63b78;
+import { afterZero, makeShifts, shifted } from './crc-polynomial';
 
 /** Row k of 256 words holds the CRC of a byte followed by k zero bytes. */
 const TABLES = memory.data(8 * 256 * 4, 64);
@@ -9,9 +8,7 @@ const ROW_BYTES: usize = 1024;
 
 function makeTables(): void {
   for (let i: u32 = 0; i < 256; i++) {
-    let c = i;
-    for (let bit = 0; bit < 8; bit++) c = (c >> 1) ^ (POLY & (0 - (c & 1)));
-    store<u32>(TABLES + (<usize>i << 2), c);
+    store<u32>(TABLES + (<usize>i << 2), afterZero(i));
   }
   for (let row: usize = 1; row < 8; row++) {
     for (let i: u32 = 0; i < 256; i++) {
@@ -21,7 +18,7 @@ function makeTables(): void {
     }
   }
 }
-// 8 KiB made at instantiation (about 10 µs) instead of carried in the module of 14 kB.
+// 8 KiB made at instantiation (about 10 µs) instead of carried in the module.
 makeTables();
 
 // @ts-ignore: decorator
@@ -49,61 +46,57 @@ function eight(crc: u32, at: usize): u32 {
   );
 }
 
-/** Bytes of each of the four lanes in which long data is walked through. */
-const LANE_BYTES: usize = 128;
-const LANES_BYTES: usize = 4 * LANE_BYTES;
-
-/** Row k of 256 words: the register `byte << 8k` after a lane of zero bytes. */
-const SHIFTS = memory.data(4 * 256 * 4, 64);
-
-/** The register after a lane of zero bytes. */
+/** The register after the four bytes at `at`. */
 // @ts-ignore: decorator
 @inline
-function shifted(crc: u32): u32 {
+function four(crc: u32, at: usize): u32 {
+  const word = load<u32>(at) ^ crc;
   return (
-    load<u32>(SHIFTS + (<usize>(crc & 0xff) << 2)) ^
-    load<u32>(SHIFTS + ROW_BYTES + (<usize>((crc >> 8) & 0xff) << 2)) ^
-    load<u32>(SHIFTS + 2 * ROW_BYTES + (<usize>((crc >> 16) & 0xff) << 2)) ^
-    load<u32>(SHIFTS + 3 * ROW_BYTES + (<usize>(crc >> 24) << 2))
+    entry(3, word & 0xff) ^ entry(2, (word >> 8) & 0xff) ^ entry(1, (word >> 16) & 0xff) ^ entry(0, word >> 24)
   );
 }
 
-/** The register is linear over GF(2): 32 single bits are walked through, the rest are sums of those. */
-function makeShifts(): void {
-  for (let bit: u32 = 0; bit < 32; bit++) {
-    let crc: u32 = 1 << bit;
-    for (let i: usize = 0; i < LANE_BYTES; i++) crc = (crc >> 8) ^ entry(0, crc & 0xff);
-    const row = SHIFTS + <usize>(bit >> 3) * ROW_BYTES;
-    const single: u32 = 1 << (bit & 7);
-    for (let lower: u32 = 0; lower < single; lower++)
-      store<u32>(row + (<usize>(single | lower) << 2), crc ^ load<u32>(row + (<usize>lower << 2)));
-  }
-}
-makeShifts();
+/** Bytes of each of the four lanes in which long data is walked through, and what is left of it. */
+const LANE_BYTES: usize = 128;
+const SHORT_LANE_BYTES: usize = 16;
+
+/** The register past a lane. */
+const SHIFTS = memory.data(4 * 256 * 4, 64);
+makeShifts(SHIFTS, <u32>LANE_BYTES);
+const SHORT_SHIFTS = memory.data(4 * 256 * 4, 64);
+makeShifts(SHORT_SHIFTS, <u32>SHORT_LANE_BYTES);
 
 /**
  * The register after four lanes at `at`. A walk through the tables waits for its own last step most of the time; four
  * side by side fill the wait, and joining them costs as much as three steps.
  */
-function lanes(crc: u32, at: usize): u32 {
-  const end = at + LANE_BYTES;
+// @ts-ignore: decorator
+@inline
+function lanes(crc: u32, at: usize, bytes: usize, shifts: usize): u32 {
+  const end = at + bytes;
   let crc1: u32 = 0;
   let crc2: u32 = 0;
   let crc3: u32 = 0;
   for (; at < end; at += 8) {
     crc = eight(crc, at);
-    crc1 = eight(crc1, at + LANE_BYTES);
-    crc2 = eight(crc2, at + 2 * LANE_BYTES);
-    crc3 = eight(crc3, at + 3 * LANE_BYTES);
+    crc1 = eight(crc1, at + bytes);
+    crc2 = eight(crc2, at + 2 * bytes);
+    crc3 = eight(crc3, at + 3 * bytes);
   }
-  return shifted(shifted(shifted(crc) ^ crc1) ^ crc2) ^ crc3;
+  return shifted(shifts, shifted(shifts, shifted(shifts, crc) ^ crc1) ^ crc2) ^ crc3;
 }
 
 /** The register after `bytes` bytes at `at`. */
 function run(crc: u32, at: usize, bytes: u32): u32 {
   const end = at + bytes;
-  for (; end - at >= LANES_BYTES; at += LANES_BYTES) crc = lanes(crc, at);
+  for (; end - at >= 4 * LANE_BYTES; at += 4 * LANE_BYTES) crc = lanes(crc, at, LANE_BYTES, SHIFTS);
+  for (; end - at >= 4 * SHORT_LANE_BYTES; at += 4 * SHORT_LANE_BYTES)
+    crc = lanes(crc, at, SHORT_LANE_BYTES, SHORT_SHIFTS);
   for (; end - at >= 8; at += 8) crc = eight(crc, at);
+  if (end - at >= 4) {
+    crc = four(crc, at);
+    at += 4;
+  }
   for (; at < end; at++) crc = (crc >> 8) ^ entry(0, (crc ^ load<u8>(at)) & 0xff);
   return crc;
 }

@@ -1,10 +1,11 @@
-// What plain SIMD does two at a time: RSA verification and batches of SHA3-512.
+// What plain SIMD does: RSA verification and batches of SHA3-512 two at a time, CRC-32C of blocks sixteen streams at once.
 //
 // Memory as in scalar.ts: imported, shared with the other modules, its own tables and scratch at its own base.
 
 import { powerPair, verifyKeyPairs, verifyPairs } from './lanes';
 import { power23 } from './power23';
 
+export { crc32cBlocks } from './crc-lanes';
 export { sha3BatchInPairs as sha3Batch } from './keccak-pairs';
 
 /** First byte of the caller's part of the memory, on a cache line. */

@@ -59,6 +59,7 @@ export interface ScalarExports {
 interface SimdExports {
   arenaBase(): number;
   selfTest(scratch: number): number;
+  crc32cBlocks(at: number, blocks: number, start: number): number;
   sha3Batch(items: number, count: number, rounds: number, keep: number, out: number): void;
 }
 
@@ -73,6 +74,8 @@ const DIGEST_BYTES = 64;
 const ITEM_BYTES = 8;
 const RSA_ITEM_BYTES = 32;
 const CHECKSUM_BYTES = 44;
+/** As assembly/crc-lanes.ts has it. */
+const CRC_BLOCK_BYTES = 512;
 
 /** {@link Core} over the scalar module, and the SIMD one where there is one: both work in the same arena. */
 export class WasmCore implements Core {
@@ -142,9 +145,17 @@ export class WasmCore implements Core {
     for (let at = 0; at < data.length; at += STAGE_BYTES) {
       const piece = data.length <= STAGE_BYTES ? data : data.subarray(at, at + STAGE_BYTES);
       bytes.set(piece, this.#stage);
-      crc = this.#x.crc32c(this.#stage, piece.length, crc);
+      crc = this.#crcOfStage(piece.length, crc);
     }
     return crc >>> 0;
+  }
+
+  /** CRC of what lies in the stage: whole blocks in SIMD where there is any, the rest in steps of eight bytes. */
+  #crcOfStage(bytes: number, start: number): number {
+    const blocks = this.#simd === null ? 0 : Math.floor(bytes / CRC_BLOCK_BYTES);
+    const done = blocks * CRC_BLOCK_BYTES;
+    const crc = blocks === 0 ? start : this.#simd!.crc32cBlocks(this.#stage, blocks, start);
+    return done === bytes ? crc : this.#x.crc32c(this.#stage + done, bytes - done, crc);
   }
 
   sha3_512(data: Uint8Array): Uint8Array {

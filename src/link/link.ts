@@ -345,13 +345,13 @@ export class Link extends LinkTimes {
       if (this.mayAnswer(now, this.#limits)) this.#write(PING);
       return;
     }
-    if (this.#state === 'open') this.#handlers.onBytes?.(this, chunk.length);
-    else if (this.direction === 'in' && this.#bytesIn > this.#limits.preHelloBytesMax) {
+    if (this.#state !== 'open' && this.direction === 'in' && this.#bytesIn > this.#limits.preHelloBytesMax) {
       this.#abort('pre-hello-bytes');
       return;
     }
     chunkBegins(this.#o.clock, now);
     try {
+      if (this.#state === 'open') this.#handlers.onBytes?.(this, chunk.length);
       this.#parser.push(chunk, this.#inside);
       if (this.#parser.heldBytes !== this.#receivingBytes) this.#holdReceived();
     } catch (error) {

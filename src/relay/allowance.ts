@@ -66,6 +66,9 @@ export function scopeRates(l: Readonly<RelayLimits>, into?: ScopeRates): ScopeRa
   return into;
 }
 
+/** A clock that goes back by no more than this was not set back. */
+const setBackMs = 1_000;
+
 /**
  * Three token buckets that are refilled together: what one connection, wallet or source prefix may still cost.
  * Refilled on use, so an idle one costs nothing, and nothing is allocated when it is used.
@@ -88,8 +91,9 @@ export class Allowance {
 
   /** Adds what time has given; once before {@link has}, {@link spend} or {@link owe}. */
   refill(nowMs: number): void {
-    // Most messages come in the same millisecond as the one before.
-    if (nowMs === this.#atMs) return;
+    // Most messages come in the same millisecond as the one before. Within a chunk the time of its arrival counts as now,
+    // so that time may seem to go back a little: nothing is given twice then.
+    if (nowMs <= this.#atMs && this.#atMs - nowMs < setBackMs) return;
     // A clock set back must not freeze the buckets, and one set forward fills them at most once.
     const seconds = (nowMs - this.#atMs) / 1000;
     this.#atMs = nowMs;

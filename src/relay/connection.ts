@@ -1,4 +1,4 @@
-import type { Link, LinkClose, LinkCloseWhy, LinkHandlers } from '../link/index.js';
+import { chunkTime, type Link, type LinkClose, type LinkCloseWhy, type LinkHandlers } from '../link/index.js';
 import { Bye } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { Place } from './fairness.js';
@@ -49,7 +49,7 @@ abstract class Connection implements LinkHandlers {
   onBytes(link: Link, bytes: number): void {
     if (this.#peer === null) return;
     const { fairness, clock } = this.host.ctx;
-    const waitMs = fairness.received(this.#peer.budgets, bytes, clock.nowMs());
+    const waitMs = fairness.received(this.#peer.budgets, bytes, chunkTime(clock));
     if (waitMs > 0) link.throttle(waitMs);
   }
 

@@ -1,3 +1,4 @@
+import { chunkTime } from '../link/index.js';
 import { DecodeError, decodeInventory2, InventoryType } from '../wire/index.js';
 import type { RelayContext } from './context.js';
 import type { RelayPeer } from './peer.js';
@@ -57,7 +58,7 @@ export class Dispatcher {
       return;
     }
     const cost = route.cost + (route.costPerKiB ?? 0) * Math.floor(payload.length / 1024);
-    if (cost > 0 && !peer.may('requests', cost, this.ctx.clock.nowMs())) {
+    if (cost > 0 && !peer.may('requests', cost, chunkTime(this.ctx.clock))) {
       this.#drop('rate_limit');
       return;
     }

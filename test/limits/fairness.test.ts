@@ -114,6 +114,26 @@ describe('allowances', () => {
     ]);
   });
 
+  it('give nothing twice for time that seems to go back a little, as it does within a chunk', () => {
+    const s = stage({
+      messagesPerSecond: 100,
+      messagesBurst: 100,
+      requestsPerSecond: 100,
+      requestsBurst: 100,
+    });
+    const a = s.client('10.0.0.1');
+    const start = s.clock.nowMs();
+    expect([s.take(a, 100), s.take(a, 100, 'requests')]).toEqual([true, true]);
+    // A chunk that came at the start, and what happens meanwhile 50 ms later, a hundred times in turn.
+    let taken = 0;
+    for (let i = 0; i < 100; i++)
+      for (const at of [start, start + 50]) {
+        if (s.fairness.take(a, 'messages', 1, at)) taken++;
+        if (s.fairness.take(a, 'requests', 1, at)) taken++;
+      }
+    expect(taken).toBe(10);
+  });
+
   it('a clock set back or far ahead neither freezes nor overfills them', () => {
     const rates = scopeRates({ ...DEFAULT_RELAY_LIMITS, messagesPerSecond: 1, messagesBurst: 2 }).client;
     const a = new Allowance(rates, 10_000);

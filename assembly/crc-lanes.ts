@@ -9,8 +9,8 @@ import { afterZero, makeShifts, shifted } from './crc-polynomial';
 
 const STREAMS: usize = 16;
 const PIECE_BYTES: usize = 32;
-/** Bytes of a block. */
-export const BLOCK_BYTES: usize = STREAMS * PIECE_BYTES;
+/** As src/core/wasm-core.ts has it. */
+const BLOCK_BYTES: usize = STREAMS * PIECE_BYTES;
 
 /** Eight vectors: for each byte of an entry the one of a low half of a byte, and that of a high half. */
 const HALVES = memory.data(8 * 16, 16);
@@ -31,8 +31,8 @@ makeHalves();
 /** The registers past one piece, and past four. */
 const PAST_ONE = memory.data(4096, 64);
 const PAST_FOUR = memory.data(4096, 64);
-makeShifts(PAST_ONE, 32);
-makeShifts(PAST_FOUR, 128);
+makeShifts(PAST_ONE, <u32>PIECE_BYTES);
+makeShifts(PAST_FOUR, 4 * <u32>PIECE_BYTES);
 
 const HALF_TURNED = memory.data(256, 16);
 const TURNED = memory.data(256, 16);

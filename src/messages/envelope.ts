@@ -51,7 +51,10 @@ export interface AddressSpan {
   readonly length: number;
 }
 
-/** One of the two parties of the message that `scan` read last. It names the payload through the scan: one reference to renew per message. */
+/**
+ * One of the two parties of the message that `scan` read last. It knows the payload through the scan, which is one reference
+ * to renew per message instead of three.
+ */
 class Party implements AddressSpan {
   at = 0;
   length = 0;

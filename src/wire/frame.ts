@@ -157,7 +157,8 @@ export function sealSummedFrame(code: number, payload: Uint8Array, crc: number):
 
 /**
  * The frame around a payload that a {@link StreamParser} handed out, to be sent on as it came: a view of header and
- * payload, no copy and no second checksum. A payload that came from elsewhere is framed anew.
+ * payload, no copy and no second checksum. A payload that came from elsewhere is framed anew. `memory` is the payload's
+ * buffer, for whoever has asked for it already.
  */
 export function frameAround(
   code: number,

@@ -52,6 +52,20 @@ function seconds(a: v128, b: v128): v128 {
   return v128.shuffle<u8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
+/** Four bytes at a time, one of each: all of those into four vectors at `out`. */
+// @ts-ignore: decorator
+@inline
+function interleave(a: v128, b: v128, c: v128, d: v128, out: usize): void {
+  const firstAc = firsts(a, c);
+  const firstBd = firsts(b, d);
+  const secondAc = seconds(a, c);
+  const secondBd = seconds(b, d);
+  v128.store(out, firsts(firstAc, firstBd));
+  v128.store(out, seconds(firstAc, firstBd), 16);
+  v128.store(out, firsts(secondAc, secondBd), 32);
+  v128.store(out, seconds(secondAc, secondBd), 48);
+}
+
 /**
  * Half of turning 16 rows of 16 bytes, `apart` bytes from one to the next, on their side: row and column of a byte are eight
  * bits of its place, and these are rotated by two here. Done twice, rows and columns have changed places.
@@ -64,14 +78,7 @@ function halfTurn(rows: usize, apart: usize, out: usize): void {
     const b = v128.load(rows + 4 * apart);
     const c = v128.load(rows + 8 * apart);
     const d = v128.load(rows + 12 * apart);
-    const firstAc = firsts(a, c);
-    const firstBd = firsts(b, d);
-    const secondAc = seconds(a, c);
-    const secondBd = seconds(b, d);
-    v128.store(out, firsts(firstAc, firstBd));
-    v128.store(out, seconds(firstAc, firstBd), 16);
-    v128.store(out, firsts(secondAc, secondBd), 32);
-    v128.store(out, seconds(secondAc, secondBd), 48);
+    interleave(a, b, c, d, out);
     rows += apart;
     out += 64;
   }
@@ -117,14 +124,7 @@ function registerAfter(register: u32, at: usize, blocks: u32): u32 {
 
 /** One register of the sixteen in those planes: four and four, then those four. */
 function joined(plane0: v128, plane1: v128, plane2: v128, plane3: v128): u32 {
-  const even = firsts(plane0, plane2);
-  const odd = firsts(plane1, plane3);
-  const evenBehind = seconds(plane0, plane2);
-  const oddBehind = seconds(plane1, plane3);
-  v128.store(REGISTERS, firsts(even, odd));
-  v128.store(REGISTERS, seconds(even, odd), 16);
-  v128.store(REGISTERS, firsts(evenBehind, oddBehind), 32);
-  v128.store(REGISTERS, seconds(evenBehind, oddBehind), 48);
+  interleave(plane0, plane1, plane2, plane3, REGISTERS);
   const first = joinedFour(REGISTERS);
   const second = joinedFour(REGISTERS + 16);
   const third = joinedFour(REGISTERS + 32);

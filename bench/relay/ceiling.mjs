@@ -1,7 +1,7 @@
 // The highest rate without a loss, the latency at half of it, and what happens when every sender pushes.
 
 import { armsOf } from './forwarding.mjs';
-import { atLeast, atMost, median, noiseOf } from './judge.mjs';
+import { atLeast, atMost, median, spreadOf } from './judge.mjs';
 
 export const about = 'highest clean rate, latency at half of it, overload';
 
@@ -201,7 +201,7 @@ async function latency(settings, floor, relay, rate, bars, rows) {
     await latencies(settings, floor, relay, shown, `latency, 500 pairs, ${perSecond(shown)}`, rows);
   const at = `latency at half of it, 500 pairs, ${perSecond(rate)}`;
   const { own, floors } = await latencies(settings, floor, relay, rate, at, rows);
-  const spread = (q) => noiseOf(floors.map((r) => r.latencyMs[q] / latencyOf(floors, q)));
+  const spread = (q) => spreadOf(floors.map((r) => r.latencyMs[q]));
   const floorP99 = latencyOf(floors, 'p99');
   const more = { unit: 'ms', floorP50: latencyOf(floors, 'p50'), floorP99, lateP50: lateOf(own) };
   bars.push(
@@ -242,5 +242,3 @@ async function overload(settings, pairs, relay, rate, bars, rows) {
   );
   rows.push({ group: `overload, ${pairs} pairs`, name: relay.name, ...figures(r) });
 }
-
-const spreadOf = (ratios) => noiseOf(ratios.map((v) => v / median(ratios)));

@@ -1,6 +1,6 @@
 // Clients that only ping: what they cost, and how many one process holds.
 
-import { atMost, counted, median, noiseOf } from './judge.mjs';
+import { atMost, counted, median, noiseOf, spreadOf } from './judge.mjs';
 import { moveTo, onePrefix, serverCore, startFloor, startGenerator, startRelay } from './servers.mjs';
 
 export const about = 'CPU with 1,000 and 18,000 idle pinging clients; 18,000 connected to one process';
@@ -90,7 +90,7 @@ export async function run(settings) {
     percent: median(percent(taken[2])),
     ratio: median(ratios(taken[2], taken[0])),
     spread: noiseOf(ratios(taken[1], taken[0])),
-    spreadOfPercent: noiseOf(percent(taken[0]).map((v) => v / median(percent(taken[0])))),
+    spreadOfPercent: spreadOf(percent(taken[0])),
   });
 
   const many = [];
@@ -105,7 +105,7 @@ export async function run(settings) {
     }
   }
   const [floors, own] = many.map((runs) => median(percent(runs)));
-  const spread = noiseOf(percent(many[0]).map((v) => v / floors));
+  const spread = spreadOf(percent(many[0]));
   barsOf(bars, most, 18, { percent: own, ratio: own / floors, spread, spreadOfPercent: spread });
   const end = many[1].at(-1);
   bars.push(counted('connected and pinging, one process', most, end.clients - end.lost, { unit: 'clients' }));

@@ -4,6 +4,9 @@ import { judge, median, noiseOf } from '../core/measure.mjs';
 
 export { median, noiseOf };
 
+/** How far figures of one thing stray from the one in the middle. */
+export const spreadOf = (figures) => noiseOf(figures.map((v) => v / median(figures)));
+
 /** A bar that the measured value must not exceed. */
 export const atMost = (name, bar, measured, spread, more = {}) => ({
   ...judge({ name, bar, measured, interval: spread, below: true }),

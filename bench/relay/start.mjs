@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCrowd } from './generator/crowd.mjs';
 import { openSocket } from './generator/wire-socket.mjs';
-import { atMost, counted, median, noiseOf } from './judge.mjs';
+import { atMost, counted, median, spreadOf } from './judge.mjs';
 import { presenceStore } from './presences.mjs';
 import { freePort, pinned, relayArgs, relayFolder, serverCore } from './servers.mjs';
 
@@ -89,8 +89,7 @@ export async function run(settings) {
     most: Math.max(...list),
   });
   const warmly = `with ${presences.toLocaleString('en-US')} presences`;
-  const bar = (name, list, ms = barMs) =>
-    atMost(name, ms, median(list), noiseOf(list.map((v) => v / median(list))), { unit: 'ms' });
+  const bar = (name, list, ms = barMs) => atMost(name, ms, median(list), spreadOf(list), { unit: 'ms' });
   return {
     title: 'Start',
     bars: [

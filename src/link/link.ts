@@ -23,7 +23,7 @@ import { alwaysHeldBytes, LinkMemory } from './link-memory.js';
 import { isRenewal, isResumeCode, type LinkResumption, renewedTicket } from './link-resumption.js';
 import { isLonePing, LinkTimes, PING } from './link-times.js';
 import { byeFrame } from './refuse.js';
-import { type Lane, laneOf, priorityOf, SendQueue } from './send-queue.js';
+import { type Lane, laneOf, priorityOf, type QueueRefusal, SendQueue } from './send-queue.js';
 import { tickerOf } from './ticker.js';
 import {
   type Transport,
@@ -261,8 +261,8 @@ export class Link extends LinkTimes {
     return this.#dropped(lane, refusal);
   }
 
-  #dropped(...of: Parameters<LinkCounters['dropped']>): false {
-    this.#counters.dropped(...of);
+  #dropped(lane: Lane | 'inventory', why: QueueRefusal | 'not_open'): false {
+    this.#counters.dropped(lane, why);
     return false;
   }
 

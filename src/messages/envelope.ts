@@ -1,5 +1,5 @@
 import { addressFromKey } from '../identity/index.js';
-import { DecodeError, type DecodeErrorCode, EMPTY_BYTES } from '../wire/index.js';
+import { DecodeError, type DecodeErrorCode, EMPTY_BYTES, i32At } from '../wire/index.js';
 
 /**
  * What a relay needs of an `s2data` payload (docs/protocol/07 §9.1), read in place: nothing is copied or
@@ -207,9 +207,7 @@ export class EnvelopeScan {
   }
 
   #i32(field: string): number {
-    const from = this.#skip(4, field);
-    const b = this.#bytes;
-    return b[from]! | (b[from + 1]! << 8) | (b[from + 2]! << 16) | (b[from + 3]! << 24);
+    return i32At(this.#bytes, this.#skip(4, field));
   }
 
   #uvarInt(field: string): number {

@@ -1,4 +1,5 @@
 import { randomBytes } from '../identity/index.js';
+import { i32At } from '../wire/index.js';
 
 /** Bytes of the longest raw address, 45, rounded up to whole words. */
 const rowBytes = 48;
@@ -7,11 +8,7 @@ const rowWords = rowBytes / 4;
 const keyBytesMin = 9;
 const slotsInitial = 64;
 
-function wholeWord(b: Uint8Array, at: number): number {
-  return b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24);
-}
-
-/** As {@link wholeWord}; what lies at `end` or behind it counts as zero. */
+/** As {@link i32At}; what lies at `end` or behind it counts as zero. */
 function wordOf(b: Uint8Array, at: number, end: number): number {
   let word = 0;
   for (let i = Math.min(3, end - 1 - at); i >= 0; i--) word = (word << 8) | b[at + i]!;
@@ -112,12 +109,12 @@ export class AddressTable<V> {
     const own = this.#words;
     const end = at + length;
     let word = row * rowWords;
-    for (; at + 4 <= end; at += 4) if (own[word++] !== wholeWord(bytes, at)) return false;
+    for (; at + 4 <= end; at += 4) if (own[word++] !== i32At(bytes, at)) return false;
     return at === end || own[word] === wordOf(bytes, at, end);
   }
 
   #hash(bytes: Uint8Array, at: number): number {
-    return this.#mixed(wholeWord(bytes, at + 1), wholeWord(bytes, at + 5));
+    return this.#mixed(i32At(bytes, at + 1), i32At(bytes, at + 5));
   }
 
   #hashOfRow(row: number): number {

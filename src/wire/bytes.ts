@@ -49,6 +49,11 @@ export function bytesEqualAt(bytes: Uint8Array, at: number, length: number, othe
   return true;
 }
 
+/** The four bytes at `at` as a signed little-endian integer. */
+export function i32At(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+}
+
 /** Constant-time equality for secrets: time depends on the lengths only. */
 export function secretEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

@@ -1,4 +1,5 @@
 import { sha3_512 } from '../core/index.js';
+import { i32At } from './bytes.js';
 import { DecodeError } from './errors.js';
 import { ByteReader } from './reader.js';
 import { ByteWriter } from './writer.js';
@@ -29,8 +30,7 @@ export type SlotChoice = () => number;
 
 const randomSlot: SlotChoice = () => Math.floor(Math.random() * SLOTS);
 
-const u32At = (b: Uint8Array, at: number): number =>
-  (b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24)) >>> 0;
+const u32At = (b: Uint8Array, at: number): number => i32At(b, at) >>> 0;
 
 function alternateOf(tag: number): number {
   const bytes = Uint8Array.of(tag & 0xff, (tag >>> 8) & 0xff, (tag >>> 16) & 0xff, tag >>> 24);

@@ -1,5 +1,5 @@
 import { crc32c } from '../core/index.js';
-import { EMPTY_BYTES } from './bytes.js';
+import { EMPTY_BYTES, i32At } from './bytes.js';
 import { framePayloadBytesMax } from './limits.js';
 
 /** First byte of a v6 frame (docs/protocol/03 §2.1). */
@@ -66,7 +66,7 @@ export function readFrameHeader(bytes: Uint8Array, at = 0): FrameHeader | null {
 }
 
 function u32(b: Uint8Array, at: number): number {
-  return (b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24)) >>> 0;
+  return i32At(b, at) >>> 0;
 }
 
 /** `empty`: legal to send but never delivered; `oversize`: the connection is closed (03 §2.3). */

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { isFreePort } from '../../src/cli/devnet/free-port.js';
 import { MemoryStorage, StarlingClient } from '../../src/client/index.js';
 import { dialTcpRelay } from '../../src/client/node/index.js';
 import { Coordinator } from '../../src/coordinator/index.js';
@@ -23,19 +23,11 @@ export interface AppWorld {
   stop(): Promise<void>;
 }
 
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ host: '127.0.0.1', port, exclusive: true }, () => server.close(() => resolve(true)));
-  });
-}
-
 /** Two free ports in a row: from a presence alone a browser expects the WebSocket one above TCP. */
 async function freePair(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);
-    if ((await isFree(port)) && (await isFree(port + 1))) return port;
+    if ((await isFreePort('127.0.0.1', port)) && (await isFreePort('127.0.0.1', port + 1))) return port;
   }
 }
 

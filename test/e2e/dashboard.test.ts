@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../src/cli/devnet/network.js';
+import { freePort } from '../../src/cli/devnet/free-port.js';
 import { ApiServer } from '../../src/operator/api/server.js';
 import {
   ApiAccess,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { freePort } from '../../src/cli/devnet/network.js';
+import { freePort } from '../../src/cli/devnet/free-port.js';
 import { parseRelayInfo, type RelayInfo, relayInfoUrl, type Transport } from '../../src/link/index.js';
 import {
   addIxianRoutes,

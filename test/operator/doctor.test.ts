@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/cli/devnet/free-port.js';
 import { doctorText, run } from '../../src/cli/doctor.js';
 import { subjectOf } from '../../src/cli/doctor-subject.js';
 import { systemClock } from '../../src/clock/index.js';
@@ -70,23 +71,15 @@ async function listening(): Promise<number> {
   return (s.address() as { port: number }).port;
 }
 
-async function freePort(): Promise<number> {
-  const s = createServer();
-  await new Promise<void>((r) => s.listen(0, '127.0.0.1', r));
-  const { port } = s.address() as { port: number };
-  await new Promise((r) => s.close(r));
-  return port;
-}
-
 /** The settings of a relay with which nothing is wrong. */
 async function healthy(): Promise<Record<string, string>> {
   return {
     networkType: 'regtest',
     p2pBind: '127.0.0.1',
-    s2Port: String(await freePort()),
-    wsPort: String(await freePort()),
-    apiPort: String(await freePort()),
-    opsBind: `127.0.0.1:${await freePort()}`,
+    s2Port: String(await freePort('127.0.0.1')),
+    wsPort: String(await freePort('127.0.0.1')),
+    apiPort: String(await freePort('127.0.0.1')),
+    opsBind: `127.0.0.1:${await freePort('127.0.0.1')}`,
     externalIp: '127.0.0.1',
     addPeer: `127.0.0.1:${coordinator.port}`,
     wallet: join(dir, 'relay.wal'),
@@ -181,7 +174,7 @@ describe('starling doctor, without a running relay', () => {
     if (process.platform === 'linux') expect(f.found).toContain(`process ${process.pid} (`);
     const foreign = await examine({ settings: { opsBind: '192.0.2.1:9235' } });
     expect(foreign.findings.find((x) => x.verdict === 'fails')?.found).toContain('no such address');
-    const twice = String(await freePort());
+    const twice = String(await freePort('127.0.0.1'));
     const same = await examine({ settings: { s2Port: twice, wsPort: twice } });
     expect(bad(same)).toContain('ports');
   });
@@ -195,7 +188,7 @@ describe('starling doctor, without a running relay', () => {
     });
     const s = createServer((socket) => socket.end('somebody else entirely, and not the relay'));
     servers.push(s);
-    const s2Port = await freePort();
+    const s2Port = await freePort('127.0.0.1');
     await new Promise<void>((r) => s.listen(s2Port, '127.0.0.8', r));
     const g = only(
       await examine({ settings: { s2Port: String(s2Port), externalIp: '127.0.0.8' } }),
@@ -242,7 +235,7 @@ describe('starling doctor, without a running relay', () => {
   });
 
   it('no ledger link, and a wallet that is not the seed’s', async () => {
-    const gone = `127.0.0.1:${await freePort()}`;
+    const gone = `127.0.0.1:${await freePort('127.0.0.1')}`;
     const r = await examine({ settings: { addPeer: gone } });
     // Without a ledger there is nobody to compare the clock with either.
     expect(bad(r)).toEqual(['clock', 'ledger']);

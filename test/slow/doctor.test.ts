@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Child } from '../../src/cli/devnet/child.js';
+import { freePort } from '../../src/cli/devnet/free-port.js';
 import type { DoctorReport, Finding } from '../../src/operator/index.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -14,21 +14,15 @@ let dir: string;
 let relay: Child;
 let settings: string[];
 
-async function freePort(): Promise<string> {
-  const s = createServer();
-  await new Promise<void>((r) => s.listen(0, '127.0.0.1', r));
-  const { port } = s.address() as { port: number };
-  await new Promise((r) => s.close(r));
-  return String(port);
-}
+const port = async (): Promise<string> => String(await freePort('127.0.0.1'));
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'starling-doctor-'));
   await writeFile(join(dir, 'password'), PASSWORD, { mode: 0o600 });
   settings = [
     ...['--networkType', 'regtest', '--standalone', '--ip', '127.0.0.1', '--p2pBind', '127.0.0.1'],
-    ...['--port', await freePort(), '--wsPort', await freePort(), '--apiport', await freePort()],
-    ...['--opsBind', `127.0.0.1:${await freePort()}`, '--maxConnections', '200'],
+    ...['--port', await port(), '--wsPort', await port(), '--apiport', await port()],
+    ...['--opsBind', `127.0.0.1:${await port()}`, '--maxConnections', '200'],
     ...['--wallet', join(dir, 'relay.wal'), '--walletPasswordFile', join(dir, 'password')],
     ...['--dataFolderPath', join(dir, 'data')],
   ];

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addressFromText } from '../../identity/index.js';
 import { createWalletFile } from '../../identity/node/index.js';
 import { toHex } from '../../wire/index.js';
 import { Child, type ChildEvent } from './child.js';
+import { freePort } from './free-port.js';
 
 /** Host the coordinator is known by. Reference nodes refuse 127.0.0.1 as a seed (docs/protocol/09 §14.1). */
 export const COORDINATOR_HOST = '127.0.0.2';
@@ -204,19 +204,4 @@ async function ensureWallets(dir: string, password: string, options: NetworkOpti
       options.onKeys?.(++made, missing.length);
     }),
   );
-}
-
-/** A port nobody listens on right now. */
-export function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host, port: 0, exclusive: true }, () => {
-      const at = server.address();
-      server.close(() => {
-        if (at === null || typeof at === 'string') reject(new TypeError('not a TCP address'));
-        else resolve(at.port);
-      });
-    });
-  });
 }

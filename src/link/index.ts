@@ -2,6 +2,7 @@ export { chunkTime } from './chunk-time.js';
 export * from './handshake.js';
 export * from './hello-build.js';
 export * from './inventory-batch.js';
+export { walletKeyOf } from './kept-peer.js';
 export * from './limits.js';
 export * from './link.js';
 export { numberLinksFor } from './link-ids.js';

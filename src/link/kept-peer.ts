@@ -8,11 +8,11 @@ const NO_KEY = new Uint8Array(0);
  * public key only where it is needed again, with a peer that may renew a ticket.
  */
 export class KeptPeer implements PeerInfo {
-  readonly address: Uint8Array;
+  /** Map key of {@link address}. A string costs a fifth of an array, and the bytes are asked for seldom. */
+  readonly walletKey: string;
   readonly publicKey: Uint8Array;
   readonly nodeType: string;
   readonly productVersion: string;
-  /** A string costs a fifth of an array of sixteen bytes, and is asked for seldom. */
   readonly #deviceKey: string;
   readonly port: number;
   readonly timestamp: number;
@@ -23,8 +23,8 @@ export class KeptPeer implements PeerInfo {
   readonly timeDifferenceSeconds: number;
   readonly verified: Verified;
 
-  private constructor(of: PeerInfo, address: Uint8Array, publicKey: Uint8Array, verified: Verified) {
-    this.address = address;
+  private constructor(of: PeerInfo, walletKey: string, publicKey: Uint8Array, verified: Verified) {
+    this.walletKey = walletKey;
     this.publicKey = publicKey;
     this.nodeType = of.nodeType;
     this.productVersion = of.productVersion;
@@ -41,12 +41,21 @@ export class KeptPeer implements PeerInfo {
 
   /** `renews`: it holds a ticket. */
   static of(peer: PeerInfo, renews: boolean): KeptPeer {
-    return new KeptPeer(peer, peer.address.slice(), renews ? peer.publicKey.slice() : NO_KEY, peer.verified);
+    return new KeptPeer(
+      peer,
+      bytesKey(peer.address),
+      renews ? peer.publicKey.slice() : NO_KEY,
+      peer.verified,
+    );
   }
 
   /** The same peer after it has shown its key. */
   proven(): KeptPeer {
-    return new KeptPeer(this, this.address, this.publicKey, 'proven');
+    return new KeptPeer(this, this.walletKey, this.publicKey, 'proven');
+  }
+
+  get address(): Uint8Array {
+    return keyBytes(this.walletKey);
   }
 
   get deviceId(): Uint8Array {
@@ -61,4 +70,9 @@ export class KeptPeer implements PeerInfo {
   get reportedEndpoint(): string | null {
     return null;
   }
+}
+
+/** Map key of a peer's wallet; of one that is kept the string it keeps. */
+export function walletKeyOf(peer: PeerInfo): string {
+  return peer instanceof KeptPeer ? peer.walletKey : bytesKey(peer.address);
 }

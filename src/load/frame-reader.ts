@@ -4,6 +4,7 @@ import {
   TIME_RECORD_BYTES,
   TIME_RECORD_START,
   TIME_RECORDS_PER_CONNECTION,
+  u32At,
 } from '../wire/index.js';
 
 /** A frame as it lies in the received bytes: valid during the call only. */
@@ -45,13 +46,11 @@ export class FrameReader {
       const lead = bytes[at]!;
       if (lead === FRAME_START) {
         if (end - at < FRAME_HEADER_BYTES) break;
-        const length =
-          (bytes[at + 3]! | (bytes[at + 4]! << 8) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 24)) >>> 0;
+        const length = u32At(bytes, at + 3);
         if (length > frameBytesMax) return false;
         const next = at + FRAME_HEADER_BYTES + length;
         if (next > end) break;
-        const crc =
-          (bytes[at + 7]! | (bytes[at + 8]! << 8) | (bytes[at + 9]! << 16) | (bytes[at + 10]! << 24)) >>> 0;
+        const crc = u32At(bytes, at + 7);
         this.onFrame(bytes[at + 1]! | (bytes[at + 2]! << 8), bytes, at + FRAME_HEADER_BYTES, length, crc);
         at = next;
       } else if (lead === TIME_RECORD_START && this.#timesLeft > 0) {

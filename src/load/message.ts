@@ -1,6 +1,6 @@
 import { crc32c } from '../core/index.js';
 import { encodeStreamMessage, messageIdBytes, StreamMessageType, streamMessage } from '../messages/index.js';
-import { Code, encodeFrame, FRAME_HEADER_BYTES } from '../wire/index.js';
+import { Code, encodeFrame, FRAME_HEADER_BYTES, u32At } from '../wire/index.js';
 import { messagePrefix, type TransportKind } from './socket.js';
 
 // A load message is an ordinary StreamMessage of version 1 (docs/protocol/07 §3.4) whose id and data say which it is:
@@ -134,16 +134,16 @@ export class MessageReader {
       length < messageBytesMin ||
       bytes[at] !== 1 ||
       bytes[at + 1] !== messageIdBytes ||
-      u32(bytes, id) !== MAGIC ||
-      u32(bytes, id + 4) !== this.run
+      u32At(bytes, id) !== MAGIC ||
+      u32At(bytes, id + 4) !== this.run
     )
       return 'foreign';
     const checksumAt = at + length - TAIL_BYTES - CHECKSUM_BYTES;
     const inner = crc32c(bytes.subarray(at, checksumAt));
-    if (inner !== u32(bytes, checksumAt)) return 'corrupt';
+    if (inner !== u32At(bytes, checksumAt)) return 'corrupt';
     if (crc32c(bytes.subarray(checksumAt, at + length), inner) !== crc) return 'corrupt';
-    this.flow = u32(bytes, id + 8);
-    this.sequence = u32(bytes, id + 12);
+    this.flow = u32At(bytes, id + 8);
+    this.sequence = u32At(bytes, id + 12);
     const intendedAt = at + DATA_LENGTH_AT + (bytes[at + DATA_LENGTH_AT]! <= 247 ? 1 : 3);
     for (let i = 0; i < 8; i++) this.#float.setUint8(i, bytes[intendedAt + i]!);
     this.intendedMs = this.#float.getFloat64(0, true);
@@ -152,11 +152,7 @@ export class MessageReader {
 
   /** Flow and number of the message that a relay's error names, or null when it is none of ours (07 §9.3). */
   failed(id: Uint8Array): { readonly flow: number; readonly sequence: number } | null {
-    if (id.length !== messageIdBytes || u32(id, 0) !== MAGIC || u32(id, 4) !== this.run) return null;
-    return { flow: u32(id, 8), sequence: u32(id, 12) };
+    if (id.length !== messageIdBytes || u32At(id, 0) !== MAGIC || u32At(id, 4) !== this.run) return null;
+    return { flow: u32At(id, 8), sequence: u32At(id, 12) };
   }
-}
-
-function u32(b: Uint8Array, at: number): number {
-  return (b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24)) >>> 0;
 }

@@ -1,5 +1,5 @@
 import type { Link, PeerInfo } from '../link/index.js';
-import { Subscriptions } from '../link/index.js';
+import { Subscriptions, walletKeyOf } from '../link/index.js';
 import { bytesKey, cuckooTag } from '../wire/index.js';
 import type { Budgets, Fairness, Place } from './fairness.js';
 import { TokenBucket } from './token-bucket.js';
@@ -52,7 +52,7 @@ export class RelayPeer {
     if (info === null) throw new TypeError('the handshake of this link is not complete');
     this.id = link.id;
     this.info = info;
-    this.walletKey = bytesKey(info.address);
+    this.walletKey = walletKeyOf(info);
     this.nodeType = info.nodeType;
     this.sourceAddress = info.observedIp;
     this.height = info.lastBlock?.number ?? 0;

@@ -190,7 +190,8 @@ export class PresenceHandlers {
    */
   #maybeProve(peer: RelayPeer, claim: Claim, newestBefore: number): void {
     const { sessions, endpoint, clock } = this.ctx;
-    if (!peer.isOpen || !bytesEqual(claim.wallet, peer.info.address)) return;
+    const { address } = peer.info;
+    if (!peer.isOpen || !bytesEqual(claim.wallet, address)) return;
     if (claim.timestamp <= newestBefore) return;
     const here = claim.hostname === endpoint.text;
     if (newestBefore === 0) {
@@ -198,7 +199,7 @@ export class PresenceHandlers {
       if (!here || peer.info.verified === 'none') return;
       if (claim.timestamp < this.ctx.networkSeconds() - openSeconds) return;
     }
-    const alone = sessions.receivers(peer.info.address).every((r) => r.id === peer.id);
+    const alone = sessions.receivers(address).every((r) => r.id === peer.id);
     const sameDevice = bytesEqual(claim.device, peer.info.deviceId);
     if (!here && !(alone && sameDevice)) return;
     peer.proven();

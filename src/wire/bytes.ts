@@ -54,6 +54,11 @@ export function i32At(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
+/** The four bytes at `at` as an unsigned little-endian integer. */
+export function u32At(bytes: Uint8Array, at: number): number {
+  return i32At(bytes, at) >>> 0;
+}
+
 /** Constant-time equality for secrets: time depends on the lengths only. */
 export function secretEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

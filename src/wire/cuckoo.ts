@@ -1,5 +1,5 @@
 import { sha3_512 } from '../core/index.js';
-import { i32At } from './bytes.js';
+import { u32At } from './bytes.js';
 import { DecodeError } from './errors.js';
 import { ByteReader } from './reader.js';
 import { ByteWriter } from './writer.js';
@@ -29,8 +29,6 @@ export interface CuckooTag {
 export type SlotChoice = () => number;
 
 const randomSlot: SlotChoice = () => Math.floor(Math.random() * SLOTS);
-
-const u32At = (b: Uint8Array, at: number): number => i32At(b, at) >>> 0;
 
 function alternateOf(tag: number): number {
   const bytes = Uint8Array.of(tag & 0xff, (tag >>> 8) & 0xff, (tag >>> 16) & 0xff, tag >>> 24);

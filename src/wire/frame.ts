@@ -1,5 +1,5 @@
 import { crc32c } from '../core/index.js';
-import { EMPTY_BYTES, i32At } from './bytes.js';
+import { EMPTY_BYTES, u32At } from './bytes.js';
 import { framePayloadBytesMax } from './limits.js';
 
 /** First byte of a v6 frame (docs/protocol/03 §2.1). */
@@ -60,13 +60,9 @@ export function readFrameHeader(bytes: Uint8Array, at = 0): FrameHeader | null {
   if (bytes[at] !== FRAME_START || headerChecksum(bytes, at) !== bytes[at + 11]) return null;
   return {
     code: bytes[at + 1]! | (bytes[at + 2]! << 8),
-    length: u32(bytes, at + 3),
-    crc: u32(bytes, at + 7),
+    length: u32At(bytes, at + 3),
+    crc: u32At(bytes, at + 7),
   };
-}
-
-function u32(b: Uint8Array, at: number): number {
-  return i32At(b, at) >>> 0;
 }
 
 /** `empty`: legal to send but never delivered; `oversize`: the connection is closed (03 §2.3). */

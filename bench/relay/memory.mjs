@@ -13,8 +13,7 @@ const steps = [5_000, 10_000, 15_000];
  * collection happened to run, and not what a client costs. */
 const settleMs = 6_000;
 const collectMs = 4_000;
-/** Without warnings: the query that the collecting ends with is an experimental feature of Node's. */
-const collecting = ['--no-warnings', '--import', './bench/relay/collect.mjs'];
+const collecting = ['--import', './bench/relay/collect.mjs'];
 
 async function slope(settings, name, what, server) {
   const generator = startGenerator('idlers');

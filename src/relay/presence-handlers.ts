@@ -190,9 +190,10 @@ export class PresenceHandlers {
    */
   #maybeProve(peer: RelayPeer, claim: Claim, newestBefore: number): void {
     const { sessions, endpoint, clock } = this.ctx;
+    if (!peer.isOpen || claim.timestamp <= newestBefore) return;
+    // Made anew of the kept key each time it is asked for.
     const { address } = peer.info;
-    if (!peer.isOpen || !bytesEqual(claim.wallet, address)) return;
-    if (claim.timestamp <= newestBefore) return;
+    if (!bytesEqual(claim.wallet, address)) return;
     const here = claim.hostname === endpoint.text;
     if (newestBefore === 0) {
       const openSeconds = Math.ceil((clock.nowMs() - peer.openedMs) / 1000);

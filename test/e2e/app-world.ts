@@ -1,4 +1,4 @@
-import { isFreePort } from '../../src/cli/devnet/free-port.js';
+import { freePort, isFreePort } from '../../src/cli/devnet/free-port.js';
 import { MemoryStorage, StarlingClient } from '../../src/client/index.js';
 import { dialTcpRelay } from '../../src/client/node/index.js';
 import { Coordinator } from '../../src/coordinator/index.js';
@@ -26,8 +26,8 @@ export interface AppWorld {
 /** Two free ports in a row: from a presence alone a browser expects the WebSocket one above TCP. */
 async function freePair(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    if ((await isFreePort('127.0.0.1', port)) && (await isFreePort('127.0.0.1', port + 1))) return port;
+    const port = await freePort('127.0.0.1');
+    if (await isFreePort('127.0.0.1', port + 1)) return port;
   }
 }
 

@@ -49,7 +49,7 @@ abstract class Connection implements LinkHandlers {
   onBytes(link: Link, bytes: number): void {
     if (this.#peer === null) return;
     const { fairness, clock } = this.host.ctx;
-    const waitMs = fairness.received(this.#peer.budgets, bytes, chunkTime(clock));
+    const waitMs = fairness.received(this.#peer, bytes, chunkTime(clock));
     if (waitMs > 0) link.throttle(waitMs);
   }
 
@@ -71,7 +71,7 @@ abstract class Connection implements LinkHandlers {
     this.closed(link, close);
     const peer = this.#peer;
     if (peer === null) return;
-    host.ctx.fairness.close(peer.budgets);
+    host.ctx.fairness.close(peer);
     host.events.closed(peer, close);
   }
 }

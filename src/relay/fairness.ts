@@ -123,13 +123,9 @@ export class Fairness {
 
   // --- allowances -----------------------------------------------------------------------------------------
 
-  /** Budgets of a connection whose handshake is complete. `place` is null where this relay dialled. */
-  open(kind: 'client' | 'unproven' | 'server', place: Place | null): Budgets {
-    return {
-      own: new Allowance(this.rates[kind], this.clock.nowMs()),
-      wallet: null,
-      prefix: place?.prefix ?? null,
-    };
+  /** What a connection may cost by itself, from the end of its handshake. */
+  allowance(kind: 'client' | 'unproven' | 'server'): Allowance {
+    return new Allowance(this.rates[kind], this.clock.nowMs());
   }
 
   /**

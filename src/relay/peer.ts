@@ -1,7 +1,9 @@
 import type { Link, PeerInfo } from '../link/index.js';
 import { Subscriptions, walletKeyOf } from '../link/index.js';
 import { bytesKey, cuckooTag } from '../wire/index.js';
+import type { Allowance } from './allowance.js';
 import type { Budgets, Fairness, Place } from './fairness.js';
+import type { Group } from './groups.js';
 import { TokenBucket } from './token-bucket.js';
 import { Watchers, watchBytes } from './watchers.js';
 
@@ -18,7 +20,7 @@ export type PeerRole =
  * One connection that completed its handshake, with what the relay keeps about it: its buckets, its
  * subscriptions, the height it announced. All of it goes with the connection.
  */
-export class RelayPeer {
+export class RelayPeer implements Budgets {
   readonly id: number;
   /** Map key of the wallet it claims. */
   readonly walletKey: string;
@@ -30,8 +32,9 @@ export class RelayPeer {
   height: number;
   /** Keep-alives and presences it sent that are not judged yet. */
   claimsPending = 0;
-  /** What it may cost, and whom it shares with. */
-  readonly budgets: Budgets;
+  readonly own: Allowance;
+  wallet: Group | null = null;
+  readonly prefix: Group | null;
   /** Null while it has attached none, as most. */
   #subscriptions: Subscriptions | null = null;
   /** Made when the first transaction comes: most connections never send one. */
@@ -58,14 +61,15 @@ export class RelayPeer {
     this.height = info.lastBlock?.number ?? 0;
     const isServer = this.isLedger || this.isRelay;
     const kind = isServer ? 'server' : info.verified === 'none' ? 'unproven' : 'client';
-    this.budgets = fairness.open(kind, place);
+    this.own = fairness.allowance(kind);
+    this.prefix = place?.prefix ?? null;
     if (place !== null && info.verified !== 'none') this.#shareWallet();
   }
 
   /** The key of its wallet was shown after the hello (docs/protocol/07 §9.1 c). */
   proven(): void {
     this.link.setProven();
-    if (!this.isLedger && !this.isRelay) this.budgets.own.rates = this.fairness.rates.client;
+    if (!this.isLedger && !this.isRelay) this.own.rates = this.fairness.rates.client;
     if (this.isInbound) this.#shareWallet();
   }
 
@@ -73,15 +77,12 @@ export class RelayPeer {
   #shareWallet(): void {
     if (this.isLedger || this.isRelay) return;
     const proven = this.link.peer?.verified === 'proven';
-    this.fairness.shareWallet(
-      this.budgets,
-      proven ? this.walletKey : `${this.walletKey}|${this.budgets.prefix?.key}`,
-    );
+    this.fairness.shareWallet(this, proven ? this.walletKey : `${this.walletKey}|${this.prefix?.key}`);
   }
 
   /** Whether it may do that now; takes what it costs, from its wallet and its prefix too. */
   may(what: 'messages' | 'requests', n: number, nowMs: number): boolean {
-    return this.fairness.take(this.budgets, what, n, nowMs);
+    return this.fairness.take(this, what, n, nowMs);
   }
 
   /** Whether it may submit a transaction now (10 §9.1). */

@@ -30,14 +30,19 @@ export interface SessionPeer {
 
 interface Entry<P> {
   readonly peer: P;
-  proof: Proof;
+  readonly proof: Proof;
 }
 
 /** One wallet: who claims it, in order of arrival, and who of them receives. */
 interface Wallet<P> {
-  readonly claims: Entry<P>[];
+  /** The proof alone where whoever receives is the only one, as with nearly all: a hundred bytes less. */
+  claims: readonly Entry<P>[] | Proof;
   /** Recomputed when the claims change, so that forwarding is a lookup. */
   receivers: readonly P[];
+}
+
+function claimsOf<P>({ claims, receivers }: Wallet<P>): readonly Entry<P>[] {
+  return typeof claims === 'string' ? [{ peer: receivers[0]!, proof: claims }] : claims;
 }
 
 const NOBODY: readonly never[] = [];
@@ -117,52 +122,53 @@ export class SessionTable<P extends SessionPeer> {
     const { address } = peer.info;
     let wallet = this.#wallets.get(address);
     if (wallet === undefined) {
-      // A literal of one takes the room of one; an empty array that is pushed to, that of seventeen.
-      wallet = { claims: [{ peer, proof }], receivers: NOBODY };
+      wallet = { claims: [], receivers: NOBODY };
       this.#wallets.set(address, wallet);
-      this.#recompute(wallet);
-      this.#observer?.added(peer, proof);
-      return;
     }
-    let at = wallet.claims.length;
-    while (at > 0 && !this.#isLater(peer, wallet.claims[at - 1]!.peer)) at--;
-    if (at === wallet.claims.length) wallet.claims.push({ peer, proof });
-    else wallet.claims.splice(at, 0, { peer, proof });
-    this.#recompute(wallet);
+    const claims = claimsOf(wallet);
+    let at = claims.length;
+    while (at > 0 && !this.#isLater(peer, claims[at - 1]!.peer)) at--;
+    this.#change(wallet, claims.toSpliced(at, 0, { peer, proof }));
     this.#observer?.added(peer, proof);
   }
 
   /** Raises the proof of a connection; a weaker one than it has changes nothing. */
   prove(peer: P, proof: 'signature' | 'key'): void {
     const wallet = this.#wallets.get(peer.info.address);
-    const e = wallet?.claims.find((x) => x.peer === peer);
-    if (wallet === undefined || e === undefined || e.proof === 'key' || e.proof === proof) return;
-    e.proof = proof;
-    this.#recompute(wallet);
+    if (wallet === undefined) return;
+    const claims = claimsOf(wallet);
+    const at = claims.findIndex((e) => e.peer === peer);
+    const before = claims[at]?.proof;
+    if (before === undefined || before === 'key' || before === proof) return;
+    this.#change(wallet, claims.with(at, { peer, proof }));
     this.#observer?.proved(peer, proof);
   }
 
   proofOf(peer: P): Proof | null {
-    return this.#wallets.get(peer.info.address)?.claims.find((x) => x.peer === peer)?.proof ?? null;
+    const wallet = this.#wallets.get(peer.info.address);
+    if (wallet === undefined) return null;
+    return claimsOf(wallet).find((e) => e.peer === peer)?.proof ?? null;
   }
 
   remove(peer: P): void {
     const wallet = this.#wallets.get(peer.info.address);
     if (wallet === undefined) return;
-    const i = wallet.claims.findIndex((x) => x.peer === peer);
-    if (i < 0) return;
-    wallet.claims.splice(i, 1);
-    if (wallet.claims.length === 0) this.#wallets.delete(peer.info.address);
-    this.#recompute(wallet);
+    const claims = claimsOf(wallet);
+    const left = claims.filter((e) => e.peer !== peer);
+    if (left.length === claims.length) return;
+    if (left.length === 0) this.#wallets.delete(peer.info.address);
+    this.#change(wallet, left);
     this.#observer?.removed(peer);
   }
 
-  #recompute(wallet: Wallet<P>): void {
-    const receivers = receiversOf(wallet.claims);
+  /** Other claims than before: who receives follows from them. */
+  #change(wallet: Wallet<P>, claims: readonly Entry<P>[]): void {
+    const receivers = receiversOf(claims);
     this.#sessions += receivers.length - wallet.receivers.length;
     this.#remote += remoteOf(receivers) - remoteOf(wallet.receivers);
     this.#receiving += Math.sign(receivers.length) - Math.sign(wallet.receivers.length);
     wallet.receivers = receivers;
+    wallet.claims = claims.length === 1 && receivers.length === 1 ? claims[0]!.proof : claims;
   }
 }
 

@@ -17,7 +17,11 @@ function stage(over: Partial<RelayLimits> = {}) {
     if (typeof p === 'string') throw new Error(p);
     return p;
   };
-  const client = (ip: string): Budgets => fairness.open('client', place(ip));
+  const client = (ip: string): Budgets => ({
+    own: fairness.allowance('client'),
+    wallet: null,
+    prefix: place(ip).prefix,
+  });
   const take = (b: Budgets, n = 1, what: 'messages' | 'requests' = 'messages'): boolean =>
     fairness.take(b, what, n, clock.nowMs());
   const exceeded = (scope: string, kind: string): number =>

@@ -32,6 +32,7 @@ export class RelayPeer implements Budgets {
   height: number;
   /** Keep-alives and presences it sent that are not judged yet. */
   claimsPending = 0;
+  // Its budgets as fields of its own: an object less for each of a hundred thousand.
   readonly own: Allowance;
   wallet: Group | null = null;
   readonly prefix: Group | null;

@@ -35,7 +35,7 @@ interface Entry<P> {
 
 /** One wallet: who claims it, in order of arrival, and who of them receives. */
 interface Wallet<P> {
-  /** The proof alone where whoever receives is the only one, as with nearly all: a hundred bytes less. */
+  /** With one claim whose peer receives, as nearly always, its proof alone: a hundred bytes less than a list. */
   claims: readonly Entry<P>[] | Proof;
   /** Recomputed when the claims change, so that forwarding is a lookup. */
   receivers: readonly P[];

@@ -39,9 +39,9 @@ export async function run(settings) {
         for (let r = 0; r < settings.rounds; r++) {
           for (let k = 0; k < 3; k++) {
             const i = (k + r) % 3;
-            costs[i].push((await arms[i].ask({ rate, seconds: settings.seconds })).cpuMicrosecondsPerMessage);
+            costs[i].push((await arms[i].ask({ rate, seconds: settings.seconds, punctual: true })).cpuMicrosecondsPerMessage);
           }
-          again.push((await arms[0].ask({ rate, seconds: settings.seconds })).cpuMicrosecondsPerMessage);
+          again.push((await arms[0].ask({ rate, seconds: settings.seconds, punctual: true })).cpuMicrosecondsPerMessage);
         }
         const spread = noiseOf(again.map((v, i) => v / costs[0][i]));
         for (const [i, transport] of [

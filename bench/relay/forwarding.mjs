@@ -80,7 +80,7 @@ async function rounds(arms, rate, settings) {
     const runs = order.map(() => []);
     for (let k = 0; k < order.length * pieces; k++) {
       const i = (k + r) % order.length;
-      runs[i].push(await order[i].ask({ rate, seconds: seconds / pieces, warmSeconds: 0.3 }));
+      runs[i].push(await order[i].ask({ rate, seconds: seconds / pieces, warmSeconds: 0.3, punctual: true }));
     }
     for (const [i, of] of runs.entries()) taken[i].push(together(of));
   }

@@ -2,8 +2,9 @@
 //
 //   node bench/floors/tcp-forward.mjs [--gather]
 //
-// A frame is u32 length of what follows, u32 recipient, bytes. The first frame of a connection names the connection.
-// One write per frame; with --gather one per socket and turn of the event loop. Ends when its standard input does.
+// A frame is u32 length of what follows, u32 recipient, bytes. The first frame of a connection names the connection. An
+// empty frame is a ping and comes back. One write per frame; with --gather one per socket and turn of the event loop.
+// Ends when its standard input does.
 
 import { createServer } from 'node:net';
 
@@ -31,10 +32,11 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('data', (chunk) => {
     const bytes = rest === null ? chunk : Buffer.concat([rest, chunk]);
     let at = 0;
-    while (bytes.length - at >= 8) {
+    while (bytes.length - at >= 4) {
       const size = 4 + bytes.readUInt32LE(at);
       if (bytes.length - at < size) break;
-      if (named) forward(bytes.subarray(at, at + size));
+      if (size === 4) socket.write(bytes.subarray(at, at + size));
+      else if (named) forward(bytes.subarray(at, at + size));
       else sockets[bytes.readUInt32LE(at + 4)] = socket;
       named = true;
       at += size;

@@ -2,8 +2,8 @@
 //
 //   node bench/floors/ws-forward.mjs
 //
-// A binary message is u32 recipient, bytes. The first message of a connection names the connection. One send per message.
-// Ends when its standard input does.
+// A binary message is u32 recipient, bytes. The first message of a connection names the connection. An empty message is a
+// ping and comes back. One send per message. Ends when its standard input does.
 
 const { App, DISABLED, us_socket_local_port } = await import('uWebSockets.js');
 
@@ -16,6 +16,10 @@ App()
     maxBackpressure: 0,
     maxPayloadLength: 1 << 20,
     message: (ws, message) => {
+      if (message.byteLength === 0) {
+        ws.send(message, true);
+        return;
+      }
       const id = new DataView(message).getUint32(0, true);
       const data = ws.getUserData();
       if (data.named === true) sockets[id]?.send(message, true);

@@ -62,6 +62,7 @@ function together(runs) {
     latencyMs: { p50: mid((r) => r.latencyMs.p50), p99: mid((r) => r.latencyMs.p99) },
     lost: sum((r) => r.lost),
     wrong: sum((r) => r.wrong),
+    segmentsPerMessage: mid((r) => r.segmentsPerMessage),
     generatorLoad: mid((r) => r.generatorLoad),
     othersLoad: Math.max(...runs.map((r) => r.othersLoad)),
   };
@@ -142,7 +143,7 @@ export async function run(settings, transport = 'tcp') {
       p50: 'p50 ms',
       p99: 'p99 ms',
       lost: 'lost',
-      generator: 'generator load',
+      segments: 'TCP segments per message',
       others: 'other programs, cores',
     },
     chart: { value: 'us', unit: 'µs' },
@@ -159,7 +160,7 @@ export function rowOf(group, name, runs) {
     p50: mid((r) => r.latencyMs.p50),
     p99: mid((r) => r.latencyMs.p99),
     lost: runs.reduce((n, r) => n + r.lost + r.wrong, 0),
-    generator: mid((r) => r.generatorLoad),
+    segments: mid((r) => r.segmentsPerMessage),
     others: Math.max(...runs.map((r) => r.othersLoad)),
   };
 }

@@ -40,3 +40,12 @@ export function busyNanoseconds() {
     .map(Number);
   return 1e7 * (user + nice + system + irq + softirq + steal);
 }
+
+/** TCP segments that left any socket of the machine so far, acknowledgements among them. */
+export function tcpSegments() {
+  const [names, values] = readFileSync('/proc/net/snmp', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+    .map((line) => line.split(' '));
+  return Number(values[names.indexOf('OutSegs')]);
+}

@@ -17,12 +17,9 @@ const floor = {
   },
   frame: (to) => Buffer.concat([u32(4 + dataBytes), u32(to), Buffer.alloc(dataBytes, to & 0xff)]),
   received: (to) => floor.frame(to),
-  foreign: () => unexpected(),
+  ping: u32(0),
+  foreign: (bytes, at) => (bytes.length - at < 4 ? 0 : 4 + bytes.readUInt32LE(at)),
 };
-
-function unexpected() {
-  throw new Error('a floor sent something else than a message');
-}
 
 /** nats-server's own protocol; nobody asks for acknowledgements. */
 const nats = {
@@ -35,6 +32,7 @@ const nats = {
   },
   frame: (to) => Buffer.concat([Buffer.from(`PUB p${to} ${dataBytes}\r\n`), natsData(to)]),
   received: (to) => Buffer.concat([Buffer.from(`MSG p${to} 1 ${dataBytes}\r\n`), natsData(to)]),
+  ping: Buffer.from('PING\r\n'),
   foreign(bytes, at, socket) {
     const end = bytes.indexOf('\r\n', at);
     if (end < 0) return 0;
@@ -84,7 +82,8 @@ const wsFloor = {
   },
   frame: (to) => masked(Buffer.concat([u32(to), Buffer.alloc(dataBytes, to & 0xff)])),
   received: (to) => unmasked(Buffer.concat([u32(to), Buffer.alloc(dataBytes, to & 0xff)])),
-  foreign: () => unexpected(),
+  ping: masked(Buffer.alloc(0)),
+  foreign: unmaskedLength,
 };
 
 /** S2 frames; `crowd` knows the wallets behind the numbers. */

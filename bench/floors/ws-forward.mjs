@@ -2,12 +2,13 @@
 //
 //   node bench/floors/ws-forward.mjs
 //
-// A binary message is u32 recipient, bytes. The first message of a connection names the connection. An empty message is a
-// ping and comes back. One send per message. Ends when its standard input does.
+// A binary message is u32 recipient, bytes. One without bytes names its connection, an empty one is a ping and comes back.
+// One send per message. Ends when its standard input does.
 
 const { App, DISABLED, us_socket_local_port } = await import('uWebSockets.js');
 
 const sockets = [];
+const numberIn = (message) => new DataView(message).getUint32(0, true);
 
 App()
   .ws('/*', {
@@ -16,16 +17,11 @@ App()
     maxBackpressure: 0,
     maxPayloadLength: 1 << 20,
     message: (ws, message) => {
-      if (message.byteLength === 0) {
-        ws.send(message, true);
-        return;
-      }
-      const id = new DataView(message).getUint32(0, true);
-      const data = ws.getUserData();
-      if (data.named === true) sockets[id]?.send(message, true);
+      if (message.byteLength > 4) sockets[numberIn(message)]?.send(message, true);
+      else if (message.byteLength === 0) ws.send(message, true);
       else {
-        data.named = true;
-        data.id = id;
+        const id = numberIn(message);
+        ws.getUserData().id = id;
         sockets[id] = ws;
       }
     },

@@ -6,7 +6,8 @@
 //
 // Open loop: message k is meant to leave at start + k / rate, and its latency counts from there, whether or not it left in
 // time. With `punctual` the generator never sleeps: a timer's millisecond would be most of a short latency, and what became
-// due meanwhile would leave in bunches, which servers take differently; its own load is then always 1. A connection keeps order, so the k-th message that arrives at a receiver is the k-th that was meant for it.
+// due meanwhile would leave in bunches, which servers take differently; its own load is then always 1. A connection keeps
+// order, so the k-th message that arrives at a receiver is the k-th that was meant for it.
 
 import { createInterface } from 'node:readline';
 import { busyNanoseconds, cpuNanoseconds, residentBytes, tcpSegments } from '../machine.mjs';

@@ -37,8 +37,10 @@ const server = createServer({ noDelay: true }, (socket) => {
       if (bytes.length - at < size) break;
       if (size === 4) socket.write(bytes.subarray(at, at + size));
       else if (named) forward(bytes.subarray(at, at + size));
-      else sockets[bytes.readUInt32LE(at + 4)] = socket;
-      named = true;
+      else {
+        sockets[bytes.readUInt32LE(at + 4)] = socket;
+        named = true;
+      }
       at += size;
     }
     rest = at === bytes.length ? null : bytes.subarray(at);

@@ -11,21 +11,30 @@ import { startFloor, startNats } from './servers.mjs';
 
 export const about = 'the floors against nats-server, and against the table they were chosen by';
 
-/** Hundredths of a second of processor time on a 2-core Intel Xeon with Node 20.20 and nats-server 2.9. */
-const expected = {
-  'nats-server': { 10: { 30000: 240, 60000: 325 }, 500: { 30000: 316, 60000: 404 } },
-  'node:net floor': { 10: { 30000: 212, 60000: 307 }, 500: { 30000: 229, 60000: 359 } },
-  'uWebSockets.js floor': { 10: { 30000: 146, 60000: 263 }, 500: { 30000: 162, 60000: 264 } },
-};
 const deviationMax = 0.15;
 const seconds = 4;
 
+/** `table`: hundredths of a second of processor time on a 2-core Intel Xeon with Node 20.20 and nats-server 2.9. */
 const servers = {
-  'nats-server': { dialect: 'nats', start: startNats },
-  'node:net floor': { dialect: 'floor', start: () => startFloor('tcp-forward') },
-  'uWebSockets.js floor': { dialect: 'ws-floor', start: () => startFloor('ws-forward') },
+  'nats-server': {
+    dialect: 'nats',
+    start: startNats,
+    table: { 10: { 30000: 240, 60000: 325 }, 500: { 30000: 316, 60000: 404 } },
+  },
+  'node:net floor': {
+    dialect: 'floor',
+    start: () => startFloor('tcp-forward'),
+    table: { 10: { 30000: 212, 60000: 307 }, 500: { 30000: 229, 60000: 359 } },
+  },
+  'uWebSockets.js floor': {
+    dialect: 'ws-floor',
+    start: () => startFloor('ws-forward'),
+    table: { 10: { 30000: 146, 60000: 263 }, 500: { 30000: 162, 60000: 264 } },
+  },
 };
 const names = Object.keys(servers);
+/** What the others are compared with. */
+const yardstick = names[0];
 
 /** One run of one server, from its start to its end. */
 async function whole(name, pairs, rate) {
@@ -61,23 +70,23 @@ export async function run(settings) {
           const name = names[(k + r) % names.length];
           runs[name].push(await whole(name, pairs, rate));
         }
-        again.push(await whole(names[0], pairs, rate));
+        again.push(await whole(yardstick, pairs, rate));
       }
-      const ticks = (name) => runs[name].map((r) => r.ticks);
-      const ratioOf = (name) => median(ticks(name).map((v, r) => v / ticks(names[0])[r]));
-      const spread = noiseOf(again.map((v, r) => v.ticks / ticks(names[0])[r]));
+      const ratios = (of) => of.map((run, r) => run.ticks / runs[yardstick][r].ticks);
+      const spread = noiseOf(ratios(again));
       for (const name of names) {
-        const ratio = ratioOf(name);
-        const want = expected[name][pairs][rate] / expected[names[0]][pairs][rate];
+        const ratio = median(ratios(runs[name]));
+        const table = servers[name].table[pairs][rate];
+        const want = table / servers[yardstick].table[pairs][rate];
         rows.push({
           group: `${pairs} pairs, ${rate}/s`,
           name,
-          ticks: median(ticks(name)),
-          table: expected[name][pairs][rate],
+          ticks: median(runs[name].map((r) => r.ticks)),
+          table,
           ratio,
           segments: median(runs[name].map((r) => r.segmentsPerMessage)),
         });
-        if (name === names[0]) continue;
+        if (name === yardstick) continue;
         bars.push(
           atMost(
             `${name} : nats-server, ${pairs} pairs, ${rate.toLocaleString('en-US')}/s, deviation from the table's ${want.toFixed(2)}`,

@@ -63,7 +63,7 @@ function together(runs) {
     lost: sum((r) => r.lost),
     wrong: sum((r) => r.wrong),
     segmentsPerMessage: mid((r) => r.segmentsPerMessage),
-    generatorLoad: mid((r) => r.generatorLoad),
+    lateMs: mid((r) => r.lateMs.p50),
     othersLoad: Math.max(...runs.map((r) => r.othersLoad)),
   };
 }
@@ -142,6 +142,7 @@ export async function run(settings, transport = 'tcp') {
       perSecond: 'delivered/s',
       p50: 'p50 ms',
       p99: 'p99 ms',
+      late: 'of it late at the generator, p50 ms',
       lost: 'lost',
       segments: 'TCP segments per message',
       others: 'other programs, cores',
@@ -160,6 +161,7 @@ export function rowOf(group, name, runs) {
     p50: mid((r) => r.latencyMs.p50),
     p99: mid((r) => r.latencyMs.p99),
     lost: runs.reduce((n, r) => n + r.lost + r.wrong, 0),
+    late: mid((r) => r.lateMs),
     segments: mid((r) => r.segmentsPerMessage),
     others: Math.max(...runs.map((r) => r.othersLoad)),
   };

@@ -80,9 +80,11 @@ export async function run(settings) {
     rows.push(row);
     if (bar === null) continue;
     // Where the line is not straight, its steeper half is judged.
-    const judged = row.bend <= straightWithin ? row.kilobytes : Math.max(row.first, row.second);
+    const steeper = row.first > row.second ? 'first' : 'second';
+    const judged = row.bend <= straightWithin ? 'kilobytes' : steeper;
+    const noise = Math.max(Math.min(row.bend, straightWithin), spreadOf(slopes.map((s) => s[judged])));
     bars.push(
-      atMost(`memory per idle client, ${row.group}`, bar, judged, spreadOf(slopes.map((s) => s.kilobytes)), {
+      atMost(`memory per idle client, ${row.group}`, bar, row[judged], noise, {
         unit: 'KB',
         slope: row.kilobytes,
         straightWithin: row.bend,

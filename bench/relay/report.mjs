@@ -91,7 +91,7 @@ export function write(root, folder, name, result, order) {
   const head = [
     '# Relay benchmarks',
     '',
-    'Server on one core, generator on the other, over loopback. A *floor* is a bare program (`bench/floors/`) that does the transport’s part and nothing else. CPU is that of all threads of the server, over the steady window only. A ratio is the median over the rounds of one run; A/A is how far a floor strays from itself in that run, and a bar within it is undecided. Other programs’ use of the two cores is in each table’s figures.',
+    'Server on one core, generator on the other, over loopback. A *floor* is a bare program (`bench/floors/`) that does the transport’s part and nothing else. CPU is that of all threads of the server, over the steady window only (beside nats-server under *Floors* over the whole run). A ratio is the median over the rounds of one run; A/A is how far a floor strays from itself in that run, and a bar within it is undecided. Other programs’ use of the two cores is in each table’s figures.',
     '',
   ].join('\n');
   writeFileSync(join(folder, 'README.md'), [head, ...parts].join('\n'));
